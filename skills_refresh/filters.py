@@ -1,0 +1,177 @@
+"""`SkillFilter`: what is relevant. One policy for the planner, the scan and the events.
+
+Rules: paths are looked at relative to their root, component by component, so a root below a folder called `.venv` works.
+Directories are excluded by name (everywhere, or only inside a skill) and by gitignore-style patterns; files are allowed
+by extension or by name. A decision is a sentence that names the rule, or None: what a user can ask about, the machine
+decides with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from watchfiles import BaseFilter, Change
+
+from .errors import ConfigError
+
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
+
+SKILL_FILE = "SKILL.md"
+IGNORE_FILE = ".skillsignore"
+
+EXTENSIONS = frozenset(
+    ".md .mdx .markdown .txt .rst .py .pyi .js .mjs .cjs .jsx .ts .mts .cts .tsx .json .jsonc .json5 .jsonl .yaml .yml "
+    ".toml .ini .cfg .conf .sh .bash .zsh .fish .ps1 .bat .cmd .rb .pl .lua .r .go .rs .java .sql .html .css .xml .csv "
+    ".j2 .jinja .tmpl".split()
+)
+NAMES = frozenset(("Makefile", "Dockerfile", "LICENSE", "NOTICE", "README"))
+
+# Never a skill and never part of one: caches, version control, installed packages.
+EXCLUDED_EVERYWHERE = frozenset(
+    ".git .hg .svn .jj node_modules bower_components .venv venv __pycache__ site-packages __pypackages__ .mypy_cache "
+    ".pytest_cache .ruff_cache .tox .nox .hypothesis .eggs .cache .next .nuxt .gradle .idea .vscode".split()
+)
+EXCLUDED_SUFFIX = ".egg-info"
+# Products of a build; but a skill itself may well be called so, hence only inside a skill.
+EXCLUDED_IN_SKILL = frozenset("build dist target out vendor env coverage".split())
+
+
+class SkillFilter(BaseFilter):
+    """Decides which paths below some roots matter to skills.
+
+    The engine asks it three questions: `prunes` (may the planner leave this directory out), `reads` (does the scan read
+    this file) and, as the callable that watchfiles expects, whether an event is relevant. The last also works alone::
+
+        for changes in watchfiles.watch("skills", watch_filter=SkillFilter("skills")):
+            ...
+
+    Where no roots are given, every component of an event's path counts. `extensions`, `names` and `patterns` add to
+    the defaults; patterns are gitignore-style lines, relative to each root, and `!pattern` takes an exclude back.
+
+    Raises `ConfigError` for a pattern that is none. Safe from any thread.
+    """
+
+    ignore_dirs = ()  # BaseFilter would match them against absolute paths.
+
+    def __init__(
+        self,
+        *roots: str | os.PathLike[str],
+        extensions: Iterable[str] = (),
+        names: Iterable[str] = (),
+        patterns: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self._roots = tuple(os.path.abspath(os.path.expanduser(root)) for root in roots) or (os.path.abspath(os.sep),)
+        self._extensions = EXTENSIONS.union(_normal_extension(extension) for extension in extensions)
+        self._names = NAMES.union(names)
+        self._patterns = tuple(patterns)
+        self._spec = _compile(self._patterns)
+
+    def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
+        """The rule by which `directory` (relative to its root, forward slashes) is left out, or None.
+
+        `in_skill` says whether a directory above it holds a `SKILL.md`. It judges the last component alone; those
+        above it have been judged on the way.
+        """
+        if self._spec is not None:
+            verdict = self._spec.check_file(directory + "/")
+            if verdict.include is not None:
+                return f"pattern {self._patterns[verdict.index or 0]!r}" if verdict.include else None
+        name = directory.rpartition("/")[2]
+        if name in EXCLUDED_EVERYWHERE or name.endswith(EXCLUDED_SUFFIX):
+            return "excluded everywhere"
+        if name.startswith("."):
+            return "hidden"
+        if in_skill and name in EXCLUDED_IN_SKILL:
+            return "excluded inside a skill"
+        return None
+
+    def why_skipped(self, file: str) -> str | None:
+        """The rule by which `file` (relative to its root, forward slashes) is not read, or None. Judges the last
+        component alone."""
+        name = file.rpartition("/")[2]
+        if self._spec is not None:
+            verdict = self._spec.check_file(file)
+            if verdict.include:
+                return f"pattern {self._patterns[verdict.index or 0]!r}"
+            if verdict.include is None and name.startswith("."):
+                return "hidden"
+        elif name.startswith("."):
+            return "hidden"
+        if name in self._names:
+            return None
+        stem, dot, extension = name.rpartition(".")
+        if stem and dot and "." + extension.lower() in self._extensions:
+            return None
+        return "extension not allowed"
+
+    def prunes(self, directory: str, *, in_skill: bool) -> bool:
+        """Whether the planner leaves `directory` out, with all below it."""
+        return self.why_pruned(directory, in_skill=in_skill) is not None
+
+    def reads(self, file: str) -> bool:
+        """Whether the scan reads `file`."""
+        return self.why_skipped(file) is None
+
+    def __call__(self, change: Change, path: str) -> bool:
+        """Whether an event at the absolute `path` is relevant, for use as a `watch_filter`.
+
+        A directory is relevant when it is not excluded. What was deleted can no longer be asked whether it was a
+        directory: without an extension it may have been one, and counts.
+        """
+        root = next((root for root in self._roots if path == root or path.startswith(root.rstrip(os.sep) + os.sep)), None)
+        if root is None:
+            return False
+        relative = path[len(root) :].strip(os.sep).replace(os.sep, "/")
+        if not relative:
+            return True
+        parts = relative.split("/")
+        for count in range(1, len(parts)):
+            if self._prunes_on_disk(root, parts[:count]):
+                return False
+        if self.reads(relative):
+            return True
+        may_be_directory = os.path.isdir(path) or (change == Change.deleted and "." not in parts[-1][1:])
+        return may_be_directory and not self._prunes_on_disk(root, parts)
+
+    def _prunes_on_disk(self, root: str, parts: list[str]) -> bool:
+        directory = "/".join(parts)
+        if self.prunes(directory, in_skill=False):
+            return True
+        if not self.prunes(directory, in_skill=True):
+            return False
+        above = (os.path.join(root, *parts[:count]) for count in range(len(parts)))
+        return any(os.path.lexists(os.path.join(directory, SKILL_FILE)) for directory in above)
+
+    def __repr__(self) -> str:
+        return f"SkillFilter({', '.join(map(repr, self._roots))}, patterns={self._patterns!r})"
+
+
+def ignore_file_patterns(root: str) -> tuple[str, ...]:
+    """The lines of `root`'s `.skillsignore`; none where there is no such file. Raises `OSError`, `UnicodeError`."""
+    try:
+        return tuple(Path(root, IGNORE_FILE).read_text(encoding="utf-8-sig").splitlines())
+    except (FileNotFoundError, NotADirectoryError):
+        return ()
+
+
+def _normal_extension(extension: str) -> str:
+    return "." + extension.lower().lstrip("*").lstrip(".")
+
+
+def _compile(patterns: tuple[str, ...]) -> GitIgnoreSpec | None:
+    if not any(line.strip() and not line.startswith("#") for line in patterns):
+        return None
+    # Imported here because most users have no patterns, and it takes a third of the time of importing watchfiles.
+    from pathspec import GitIgnoreSpec
+
+    for line in patterns:
+        try:
+            GitIgnoreSpec.from_lines([line])
+        except ValueError as error:
+            raise ConfigError(f"{line!r}: not a gitignore pattern ({error}); mend or remove it") from error
+    return GitIgnoreSpec.from_lines(patterns)

@@ -1,0 +1,187 @@
+"""The bytes of a `SKILL.md` become fields and problems. Touches no disk and never raises, for any bytes.
+
+The rules are those of the Agent Skills specification, read the way its users write: a byte order mark and CRLF are
+fine, an unquoted colon is mended once, unknown fields are kept. What stops a skill from loading is told with severity
+`error`; everything else is loaded and told.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+from .escaping import printable
+
+NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+MAX_NAME_LENGTH = 64
+MAX_DESCRIPTION_LENGTH = 1_024
+# Aliases let a few hundred bytes of YAML describe billions of nodes ("billion laughs"). The largest frontmatter in
+# 2,202 real skills has under 200.
+MAX_NODES = 10_000
+MAX_NESTING = 32
+
+_BOM = b"\xef\xbb\xbf"
+_FENCE = re.compile(rb"---[ \t]*\r?(?:\n|\Z)")
+_CLOSING_FENCE = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
+# "key: some text: more" — a plain scalar that holds a colon, which YAML refuses and people write all the time.
+_UNQUOTED_COLON = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+([^\s\"'\[{|>&*!#%@`].*:(?:[ \t].*)?)$", re.MULTILINE)
+
+
+class Finding(NamedTuple):
+    """A problem before it has a path: its code and its message."""
+
+    code: str
+    message: str
+
+
+class Frontmatter(NamedTuple):
+    """What a `SKILL.md` says of itself. The body begins at byte `body_offset`."""
+
+    name: str
+    description: str
+    fields: Mapping[str, object]
+    body_offset: int
+
+
+def parse_frontmatter(source: bytes, directory_name: str) -> tuple[Frontmatter | None, list[Finding]]:
+    """The frontmatter of `source`, or None where the skill cannot be loaded, and what is to be told of it.
+
+    `directory_name` is what the specification wants the skill's name to be, and its name where it has none. Never
+    raises. Safe from any thread.
+    """
+    findings: list[Finding] = []
+    split = _split(source)
+    if isinstance(split, Finding):
+        return None, [split]
+    header, body_offset = split
+    try:
+        source.decode("utf-8")
+    except UnicodeDecodeError as error:
+        findings.append(Finding("invalid-utf8", f"byte {error.start + 1} is not UTF-8"))
+    if b"\0" in source[body_offset:]:
+        findings.append(Finding("nul-bytes", "the instructions hold NUL bytes"))
+    fields = _fields(header.decode("utf-8", "replace"), findings)
+    if fields is None:
+        return None, findings
+    description = _description(fields, findings)
+    name = _name(fields, directory_name, findings)
+    if description is None:
+        return None, findings
+    return Frontmatter(name, description, fields, body_offset), findings
+
+
+def _split(source: bytes) -> tuple[bytes, int] | Finding:
+    """The YAML between the fences and the offset of the body, or why there is none."""
+    start = len(_BOM) if source.startswith(_BOM) else 0
+    opening = _FENCE.match(source, start)
+    if opening is None:
+        late = re.compile(rb"\s*^---[ \t]*\r?$", re.MULTILINE).search(source, start)
+        reason = "the frontmatter is not at the start of the file" if late else "there is no frontmatter"
+        return Finding("no-frontmatter", reason)
+    closing = _CLOSING_FENCE.search(source, opening.end())
+    if closing is None:
+        return Finding("unclosed-frontmatter", "the frontmatter has no closing line of three dashes")
+    return source[opening.end() : closing.start()], min(closing.end() + 1, len(source))
+
+
+def _fields(text: str, findings: list[Finding]) -> Mapping[str, object] | None:
+    try:
+        loaded = _load(text)
+    except _YamlRefused as refused:
+        repaired, count = _UNQUOTED_COLON.subn(_quote, text)
+        try:
+            loaded = _load(repaired) if count else None
+        except _YamlRefused:
+            loaded = None
+        if not isinstance(loaded, Mapping):
+            findings.append(Finding("invalid-yaml", str(refused)))
+            return None
+        findings.append(Finding("repaired-frontmatter", "a value with an unquoted colon was read as if it were quoted"))
+    if loaded is None:
+        loaded = {}
+    if not isinstance(loaded, Mapping):
+        findings.append(Finding("invalid-yaml", "the frontmatter is not a list of fields (key: value)"))
+        return None
+    return loaded
+
+
+def _quote(match: re.Match[str]) -> str:
+    value = match.group(2).rstrip()
+    return f"{match.group(1)}: '" + value.replace("'", "''") + "'"
+
+
+class _YamlRefused(Exception):
+    """The YAML cannot be read; the message is for the user."""
+
+
+def _load(text: str) -> object:
+    """Safe YAML as plain, immutable data."""
+    import yaml  # here, because a gateway with no skills need not pay for it
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return _Freezer().freeze(yaml.load(text, loader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        # The opening fence is line 1, and marks count from 0.
+        where = f"line {mark.line + 2}: " if mark is not None else ""
+        raise _YamlRefused(f"{where}{error.problem or error.context or 'malformed'}") from error
+    except yaml.YAMLError as error:
+        raise _YamlRefused(str(error).partition("\n")[0]) from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        # The loader's own constructors raise these: a thirteenth month, a number of ten thousand digits, deep nesting.
+        raise _YamlRefused(f"a value cannot be read ({error})") from error
+
+
+class _Freezer:
+    """Copies what the YAML loader made into immutable data that JSON can hold, within a budget of nodes."""
+
+    def __init__(self) -> None:
+        self._left = MAX_NODES
+
+    def freeze(self, value: object, depth: int = 0) -> object:
+        self._left -= 1
+        if self._left < 0 or depth > MAX_NESTING:
+            raise _YamlRefused("the frontmatter unfolds into too many values")
+        if isinstance(value, dict):
+            return MappingProxyType({str(key): self.freeze(item, depth + 1) for key, item in value.items()})
+        if isinstance(value, (list, tuple, set)):
+            return tuple(self.freeze(item, depth + 1) for item in value)
+        if isinstance(value, (datetime.date, datetime.datetime)):
+            return value.isoformat()
+        if isinstance(value, bytes):
+            return value.decode("utf-8", "backslashreplace")
+        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+            return str(value)  # JSON has no such numbers
+        return value
+
+
+def _description(fields: Mapping[str, object], findings: list[Finding]) -> str | None:
+    value = fields.get("description")
+    text = "" if value is None or isinstance(value, (Mapping, tuple)) else str(value).strip()
+    if not text:
+        findings.append(Finding("missing-description", "the frontmatter has no description"))
+        return None
+    if len(text) > MAX_DESCRIPTION_LENGTH:
+        findings.append(
+            Finding("long-description", f"the description has {len(text)} characters, over {MAX_DESCRIPTION_LENGTH}")
+        )
+    return text
+
+
+def _name(fields: Mapping[str, object], directory_name: str, findings: list[Finding]) -> str:
+    value = fields.get("name")
+    name = "" if value is None or isinstance(value, (Mapping, tuple)) else str(value).strip()
+    if not name:
+        findings.append(Finding("missing-name", f"the frontmatter has no name; {printable(directory_name)!r} is used"))
+        return directory_name
+    if len(name) > MAX_NAME_LENGTH or not NAME_PATTERN.fullmatch(name):
+        findings.append(Finding("invalid-name", f"the name '{printable(name)}' breaks the specification"))
+    if name != directory_name:
+        findings.append(
+            Finding("name-mismatch", f"the name is '{printable(name)}', the directory '{printable(directory_name)}'")
+        )
+    return name

@@ -1,0 +1,190 @@
+"""`ListenerRegistry`: every listener is told of every change, and none can hurt another.
+
+Each listener has a queue of its own. It is called by one call at a time, on a thread that exists only while there is
+something to tell it, so a listener that blocks holds back nobody but itself. A queue that is full merges its newest two
+changes: what falls behind still hears everything that differs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError, Future
+
+from .changes import compare, merge
+from .model import SkillsChanged, Snapshot
+
+Listener = Callable[[SkillsChanged], "Awaitable[None] | None"]
+
+# Changes that one listener may have waiting before they are merged, and versions that a late listener can ask for.
+MAX_QUEUED = 16
+MAX_HISTORY = 64
+
+_log = logging.getLogger("skills_refresh")
+
+
+class ListenerRegistry:
+    """The listeners of the workspace called `workspace`. All methods are safe from any thread, listeners included."""
+
+    def __init__(self, workspace: str = "") -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._subscriptions: tuple[_Subscription, ...] = ()
+        self._history: deque[Snapshot] = deque(maxlen=MAX_HISTORY)
+
+    @property
+    def failures(self) -> int:
+        """How many calls of listeners ended with an exception."""
+        return sum(subscription.failures for subscription in self._subscriptions)
+
+    def subscribe(self, listener: Listener, *, since: int | None = None, name: str | None = None) -> Callable[[], None]:
+        """Calls `listener` with each `SkillsChanged` from now on; returns a function that ends it.
+
+        It is called on a thread of its own. What a coroutine function returns is run on the event loop that is running
+        now, or, without one, on a loop made for the call.
+        With `since`, a version, it is first told all that differs since then; where that is too long ago, its first
+        change is a fresh start (`previous` is None) that tells every skill as added. `name` stands in logs.
+
+        The function returned is safe to call anywhere, inside of the listener too, and more than once.
+        """
+        subscription = _Subscription(listener, name or _name_of(listener))
+        with self._lock:
+            missed = self._missed(since)
+            self._subscriptions = (*self._subscriptions, subscription)
+            if missed is not None:
+                subscription.deliver(missed)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscriptions = tuple(other for other in self._subscriptions if other is not subscription)
+            subscription.end()
+
+        return unsubscribe
+
+    def publish(self, change: SkillsChanged) -> None:
+        """Hands `change` to every listener. Returns at once."""
+        with self._lock:
+            self._history.append(change.snapshot)
+            subscriptions = self._subscriptions
+            for subscription in subscriptions:
+                subscription.deliver(change)
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Ends all subscriptions; waits up to `timeout` seconds for the calls that are under way."""
+        with self._lock:
+            subscriptions, self._subscriptions = self._subscriptions, ()
+        deadline = time.monotonic() + timeout
+        for subscription in subscriptions:
+            subscription.end()
+        for subscription in subscriptions:
+            subscription.join(deadline - time.monotonic())
+
+    def _missed(self, since: int | None) -> SkillsChanged | None:
+        if since is None or not self._history or since == self._history[-1].version:
+            return None
+        before = next((snapshot for snapshot in self._history if snapshot.version == since), None)
+        return compare(before, self._history[-1], workspace=self._workspace, reason="manual")
+
+
+class _Subscription:
+    """One listener, its queue, and the thread that calls it while the queue is not empty."""
+
+    def __init__(self, listener: Listener, name: str) -> None:
+        self.failures = 0
+        self._listener = listener
+        self._name = name
+        self._loop = _running_loop()
+        self._lock = threading.Lock()
+        self._queue: deque[SkillsChanged] = deque()
+        self._thread: threading.Thread | None = None
+        self._call: Future[None] | None = None
+        self._ended = False
+
+    def deliver(self, change: SkillsChanged) -> None:
+        with self._lock:
+            if self._ended:
+                return
+            if len(self._queue) >= MAX_QUEUED:
+                self._queue[-1] = merge(self._queue[-1], change)
+            else:
+                self._queue.append(change)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"skills-refresh {self._name}", daemon=True)
+                self._thread.start()
+
+    def end(self) -> None:
+        with self._lock:
+            self._ended = True
+            self._queue.clear()
+            call = self._call
+        if call is not None and self._thread is not threading.current_thread() and not _is_on(self._loop):
+            call.cancel()
+
+    def join(self, timeout: float) -> None:
+        thread = self._thread
+        if thread is None or thread is threading.current_thread() or _is_on(self._loop):
+            return
+        thread.join(max(timeout, 0.0))
+        if thread.is_alive():
+            _log.warning("listener %s is still running after its workspace was closed", self._name)
+
+    def _run(self) -> None:
+        while True:
+            with self._lock:
+                if not self._queue:
+                    self._thread = None
+                    return
+                change = self._queue.popleft()
+            try:
+                self._tell(change)
+            except CancelledError:
+                _log.debug("listener %s was cancelled", self._name)
+            except Exception:
+                self.failures += 1
+                _log.exception("listener %s failed on version %d", self._name, change.version)
+
+    def _tell(self, change: SkillsChanged) -> None:
+        answer = self._listener(change)
+        if answer is None or not inspect.isawaitable(answer):
+            return
+        if self._loop is None:
+            asyncio.run(_wait_for(answer))
+            return
+        waiting = _wait_for(answer)
+        try:
+            call = asyncio.run_coroutine_threadsafe(waiting, self._loop)
+        except RuntimeError:  # the loop was closed, and nobody will run it again
+            waiting.close()
+            raise
+        with self._lock:
+            self._call = call
+        try:
+            call.result()
+        finally:
+            with self._lock:
+                self._call = None
+
+
+async def _wait_for(answer: Awaitable[None]) -> None:
+    await answer
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _is_on(loop: asyncio.AbstractEventLoop | None) -> bool:
+    """Whether the caller runs on `loop`: then waiting for it would be waiting for ourselves."""
+    return loop is not None and loop is _running_loop()
+
+
+def _name_of(listener: Listener) -> str:
+    return str(getattr(listener, "__qualname__", None) or repr(listener))

@@ -1,0 +1,143 @@
+"""The data that the library hands out: skills, snapshots and changes. Frozen, shared between threads without a lock.
+
+Nothing here touches the disk. A `Skill` holds the bytes of its `SKILL.md`, so `instructions()` and `digest` always
+agree, whatever happens to the file meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from .problems import Problem
+from .prompt import render_prompt
+
+Reason = Literal["watch", "audit", "manual", "remote", "roots", "config"]
+Kind = Literal["added", "changed", "removed"]
+Aspect = Literal["catalog", "instructions", "files"]
+
+ASPECTS: tuple[Aspect, ...] = ("catalog", "instructions", "files")
+
+
+class SkillFile(NamedTuple):
+    """One relevant file of a skill.
+
+    `path` is relative to the skill's directory, with forward slashes. `size` is in bytes. `sha256` is the hexadecimal
+    hash of its content, or None for a file over 1 MB or one that cannot be read; such a file counts by its size and
+    `mtime_ns` (nanoseconds since the epoch), which is None for all others.
+    """
+
+    path: str
+    size: int
+    sha256: str | None
+    mtime_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Skill:
+    """A directory with a `SKILL.md`, as it was when it was last read. Immutable; the same object as long as no byte of
+    it changes, so `is` tells whether two snapshots hold the same skill.
+
+    `location` is the absolute path of its `SKILL.md`, below `root` as the user wrote it. `digest` is `sha256:` and the
+    hash of the bytes of `SKILL.md`. `files` are its relevant files, `SKILL.md` among them, sorted by path.
+    `frontmatter` holds all fields as they were written, unknown ones too.
+    """
+
+    name: str
+    description: str
+    location: Path
+    root: Path
+    relative_location: str
+    digest: str
+    files: tuple[SkillFile, ...]
+    frontmatter: Mapping[str, object]
+    source: bytes = field(repr=False)
+    body_offset: int = field(repr=False)
+    identity: bytes = field(repr=False)
+
+    @property
+    def directory(self) -> Path:
+        """The absolute path of the skill's directory."""
+        return self.location.parent
+
+    def instructions(self) -> str:
+        """The text of `SKILL.md` below its frontmatter, with undecodable bytes as U+FFFD."""
+        return self.source[self.body_offset :].decode("utf-8", "replace").replace("\r\n", "\n").lstrip("\n")
+
+
+def skill_identity(name: str, relative_location: str, source_digest: str) -> bytes:
+    """What a skill contributes to `Snapshot.digest`: 32 bytes over name, root-relative location and `SKILL.md`."""
+    text = f"{name}\0{relative_location}\0{source_digest}"
+    return sha256(text.encode("utf-8", "surrogateescape")).digest()
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """Everything that one workspace knows at one version. Immutable; every attribute can be read from any thread.
+
+    `skills` maps names to skills, sorted by name. `problems` are sorted by path. `files` maps the absolute paths of
+    relevant files that belong to no loaded skill. `prompt_version` is the version at which the text of `prompt()`
+    last differed, so a gateway whose cached prompt is of that version or newer can keep it.
+    """
+
+    version: int
+    prompt_version: int
+    skills: Mapping[str, Skill]
+    problems: tuple[Problem, ...]
+    files: Mapping[str, SkillFile]
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and a hash of the skills' names, root-relative locations and bytes of `SKILL.md`: the same skills
+        have the same digest after a restart and on another machine."""
+        return "sha256:" + sha256(b"".join([skill.identity for skill in self.skills.values()])).hexdigest()
+
+    def prompt(self) -> str:
+        """The `<available_skills>` block for a model; the empty string where there are no skills."""
+        return render_prompt(self.skills.values())
+
+    def __repr__(self) -> str:
+        return f"<Snapshot version={self.version} skills={len(self.skills)} problems={len(self.problems)}>"
+
+
+class SkillChange(NamedTuple):
+    """What happened to one skill between two snapshots.
+
+    `skill` is None for relevant files that belong to no loaded skill. `aspects` says what a consumer can see: the
+    `catalog` entry (frontmatter, location), the `instructions`, other `files`. `paths` are all absolute paths that
+    differ.
+    """
+
+    skill: str | None
+    kind: Kind
+    aspects: tuple[Aspect, ...]
+    paths: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SkillsChanged:
+    """What a listener gets: everything that differs between `before` and `snapshot`.
+
+    `previous` is the version of `before`, or None for a fresh start: then the listener asked for a version that is no
+    longer known, and every skill of `snapshot` is told as added. `changes` is empty where only problems differ.
+    """
+
+    workspace: str
+    reason: Reason
+    changes: tuple[SkillChange, ...]
+    snapshot: Snapshot = field(repr=False)
+    before: Snapshot | None = field(repr=False)
+
+    @property
+    def version(self) -> int:
+        """The version of the new snapshot."""
+        return self.snapshot.version
+
+    @property
+    def previous(self) -> int | None:
+        """The version that this change starts from; None when it is a fresh start."""
+        return None if self.before is None else self.before.version

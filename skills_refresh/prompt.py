@@ -1,0 +1,43 @@
+"""The text that a model reads: which skills there are, and where.
+
+The form is that of the Agent Skills specification's reference library: an `<available_skills>` element. Names and
+descriptions are escaped, so that no skill can close the element or smuggle terminal sequences.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+from xml.sax.saxutils import escape
+
+from .escaping import printable, printable_block
+
+
+class Listed(Protocol):
+    """What the prompt shows of a skill."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def location(self) -> Path: ...
+
+
+def render_prompt(skills: Iterable[Listed]) -> str:
+    """The `<available_skills>` block for `skills`, in their order; the empty string where there are none."""
+    entries = [
+        "  <skill>\n"
+        f"    <name>{escape(printable(skill.name))}</name>\n"
+        f"    <description>{escape(printable_block(skill.description))}</description>\n"
+        f"    <location>{escape(printable(str(skill.location)))}</location>\n"
+        "  </skill>\n"
+        for skill in skills
+    ]
+    return "<available_skills>\n" + "".join(entries) + "</available_skills>" if entries else ""
+
+
+def prompt_fields(skill: Listed) -> tuple[str, str, Path]:
+    """What of a skill the prompt depends on: while these stay the same, so does its text."""
+    return (skill.name, skill.description, skill.location)

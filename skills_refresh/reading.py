@@ -1,0 +1,108 @@
+"""One file read into memory and closed at once: its content's hash and its signature.
+
+No descriptor outlives a call. A file is opened without following links (unless its caller has judged the link) and
+without blocking, so neither a fifo nor a file swapped for a link between look and read can trap the reader.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from hashlib import sha256
+
+# Larger files count by signature alone: hashing a video on every save would cost more than it tells.
+MAX_HASHED_BYTES = 1_000_000
+# Kernels before 6.13 stamp files with a clock that ticks every 4 to 10 ms: a second write within one tick leaves the
+# signature as it is. What was read this soon after its last change is read once more.
+RACY_NS = 20_000_000
+
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+
+# (mtime_ns, size, inode, ctime_ns): differs whenever the content may differ.
+Signature = tuple[int, int, int, int]
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature of what `status` describes."""
+    return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
+
+
+def is_racy(signature: Signature) -> bool:
+    """Whether what has `signature` could have changed once more just now without showing it."""
+    return 0 <= time.time_ns() - max(signature[0], signature[3]) < RACY_NS
+
+
+class FileEntry:
+    """A relevant file as it was last read.
+
+    `signature` is None where not even `stat` succeeds. `sha256` is None for files that count by signature. `data` holds
+    the content where the reader was asked to keep it. `error` is a problem's code and message, or None.
+    """
+
+    __slots__ = ("data", "error", "racy", "sha256", "signature")
+
+    def __init__(
+        self,
+        signature: Signature | None,
+        sha256: str | None = None,
+        data: bytes | None = None,
+        error: tuple[str, str] | None = None,
+    ) -> None:
+        self.signature = signature
+        self.sha256 = sha256
+        self.data = data
+        self.error = error
+        self.racy = signature is not None and is_racy(signature)
+
+
+def read_file(path: str, *, keep_bytes: int, follow: bool) -> FileEntry:
+    """Reads the file at `path`.
+
+    Its content is kept where it is at most `keep_bytes` long, and hashed where it is at most `MAX_HASHED_BYTES`.
+    `follow` allows the last component to be a link. Raises `FileNotFoundError` when it is gone; any other failure is
+    the entry's `error`.
+    """
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS if follow else _OPEN_FLAGS | _NO_FOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return FileEntry(_signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+    try:
+        status = os.fstat(descriptor)
+        signature = signature_of(status)
+        if not stat.S_ISREG(status.st_mode):
+            return FileEntry(signature, error=("not-a-file", "is not a regular file"))
+        limit = max(keep_bytes, MAX_HASHED_BYTES)
+        if status.st_size > limit:
+            return FileEntry(signature)
+        data = _read_at_most(descriptor, status.st_size, limit)
+    except OSError as error:
+        return FileEntry(_signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+    finally:
+        os.close(descriptor)
+    if len(data) > limit:  # it grew while it was read; the event of that write brings us back
+        return FileEntry(signature)
+    return FileEntry(signature, sha256(data).hexdigest(), data if len(data) <= keep_bytes else None)
+
+
+def _read_at_most(descriptor: int, expected: int, limit: int) -> bytes:
+    # One byte more than expected, so that one call also finds the end of the file.
+    data = os.read(descriptor, expected + 1)
+    if len(data) == expected:
+        return data
+    chunks = [data]
+    size = len(data)
+    while chunks[-1] and size <= limit:
+        chunks.append(os.read(descriptor, limit + 1 - size))
+        size += len(chunks[-1])
+    return b"".join(chunks)
+
+
+def _signature_or_none(path: str) -> Signature | None:
+    try:
+        return signature_of(os.stat(path))
+    except OSError:
+        return None

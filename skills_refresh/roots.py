@@ -1,0 +1,33 @@
+"""`Root`: a directory that holds skills, as the user wrote it, and the roots that are searched by default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+# Where agents and their users keep skills, nearest first: the project's before the user's own.
+DEFAULT_ROOTS = (".agents/skills", ".claude/skills", "~/.agents/skills", "~/.claude/skills")
+
+
+class Root(NamedTuple):
+    """A directory that holds skills.
+
+    `path` is absolute but not resolved: a root may be a link that is flipped. An `optional` root (one of the defaults)
+    is no problem when it is missing.
+    """
+
+    path: str
+    optional: bool = False
+
+
+def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLike[str] = ".") -> tuple[Root, ...]:
+    """Roots for `paths`, in order and without repetition. `~` is expanded; relative paths start at `base`."""
+    absolute = (os.path.abspath(os.path.join(base, os.path.expanduser(os.fspath(path)))) for path in paths)
+    return tuple(Root(path) for path in dict.fromkeys(absolute))
+
+
+def default_roots() -> tuple[Root, ...]:
+    """The roots of a user who named none; those that do not exist are waited for."""
+    return tuple(Root(str(Path(path).expanduser().absolute()), optional=True) for path in DEFAULT_ROOTS)

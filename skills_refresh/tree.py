@@ -1,0 +1,231 @@
+"""The relevant part of one root as it was last read: directories, and the signature and hash of each relevant file.
+
+Rules of this file:
+
+- Nothing here watches. A directory is told as added when it enters the plan; whoever arms it afterwards lets
+  `watching.audit` look once more, so nothing written in between is lost.
+- Directories are known by their real path, because the kernel watches inodes: two ways to one directory are one
+  directory, that without a link wins, then the first by path. `relative` is the way that won.
+- What a directory means depends on whether it lies inside a skill: only outside of skills are depth and number limited,
+  only inside are `build` and its like excluded.
+- After any sequence of `read_again`, the tree equals what a new one would read. Where links or limits make one
+  directory depend on another far away, the whole root is read again.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from .filters import SkillFilter
+from .listing import Directory, Lister
+from .problems import Problem, problem
+from .roots import Root
+from .settings import Settings
+
+
+@dataclass(slots=True)
+class TreeChange:
+    """What one reading found: directories that entered or left the plan, and where anything may differ.
+
+    `skills` are the directories of skills to build again, `loose` those outside of any skill.
+    """
+
+    added: set[str] = field(default_factory=set)
+    removed: set[str] = field(default_factory=set)
+    skills: set[str] = field(default_factory=set)
+    loose: set[str] = field(default_factory=set)
+
+    def extend(self, later: TreeChange) -> None:
+        """Makes this say what both say; `later` was found after it."""
+        self.removed |= later.removed
+        self.added = (self.added - later.removed) | later.added
+        self.skills |= later.skills
+        self.loose |= later.loose
+
+
+class _TooEntangled(Exception):
+    """One directory's meaning depends on others; the whole root must be read again."""
+
+
+class Tree:
+    """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
+
+    `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached.
+    """
+
+    def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
+        self.root = root
+        self.real_path = real_path
+        self.directories: dict[str, Directory] = {}
+        self.limit_problems: tuple[Problem, ...] = ()
+        self._settings = settings
+        self._lister = Lister(root, real_path, skill_filter, settings)
+        self._searched = 0
+        self._linked = False
+
+    def read_all(self, rearm: Collection[str] = ()) -> TreeChange:
+        """Reads the whole root. Files whose signature is the same as before are not opened.
+
+        `rearm` are directories that must be told as removed and added even if they were known.
+        """
+        known, self.directories = self.directories, {}
+        self._searched, self._linked, self.limit_problems = 0, False, ()
+        queue = deque([Directory(self.real_path, "", None, None)])
+        links: list[tuple[list[str], Directory]] = []
+        while queue or links:
+            directory = queue.popleft() if queue else heapq.heappop(links)[1]
+            if directory.path in self.directories or not self._may_search(directory):
+                continue
+            if not self._lister.read(directory, known.get(directory.path), ()):
+                continue
+            self.directories[directory.path] = directory
+            for name, child in self._entered(directory):
+                if name in directory.links:
+                    self._linked = True
+                    heapq.heappush(links, (child.relative.split("/"), child))
+                else:
+                    queue.append(child)
+        removed = {path for path in known if path not in self.directories}
+        removed.update(path for path in rearm if path in known)
+        added = {path for path in self.directories if path not in known or path in removed}
+        change = TreeChange(added, removed)
+        for path in known.keys() | self.directories.keys():
+            self._note(change, known.get(path))
+            self._note(change, self.directories.get(path))
+        return change
+
+    def read_again(self, dirty: Mapping[str, set[str]]) -> TreeChange:
+        """Reads the directories `dirty` again; the names in each were touched and are read whatever their signature.
+
+        A touched name that is a planned directory was itself deleted or created: it and all below it are told as
+        removed and, where they still exist, added.
+        """
+        change = TreeChange()
+        try:
+            self._read_dirty(dirty, change)
+        except _TooEntangled:
+            rearm = {path for parent, names in dirty.items() for path in self._touched_subtrees(parent, names)}
+            whole = self.read_all(rearm)
+            return TreeChange(
+                whole.added | {path for path in change.added if path in self.directories},
+                whole.removed | change.removed,
+                whole.skills | change.skills,
+                whole.loose | change.loose,
+            )
+        return change
+
+    def files_below(self, skill: str) -> Iterator[Directory]:
+        """The directories that belong to the skill at the real path `skill`, its own first."""
+        stack = [skill]
+        while stack:
+            directory = self.directories.get(stack.pop())
+            if directory is not None and directory.skill == skill:
+                yield directory
+                stack.extend(path for path in directory.children.values() if self._is_way(directory, path))
+
+    def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange) -> None:
+        dropped: dict[str, Directory] = {}
+        queue = deque(
+            (self.directories[path], names) for path, names in sorted(dirty.items()) if path in self.directories
+        )
+        while queue:
+            old, touched = queue.popleft()
+            known = self.directories.get(old.path)
+            if known is not None and known is not old:
+                continue  # read already, on the way down from a directory above it
+            if known is None and old.path in change.removed:
+                continue  # went with a directory above it
+            new = Directory(old.path, old.relative, old.parent, old.above)
+            if known is None and not self._may_search(new):
+                raise _TooEntangled
+            if not self._lister.read(new, known or dropped.get(old.path), touched):
+                if known is not None:
+                    self._drop(old.path, change, dropped)
+                    parent = self.directories.get(old.parent or "")
+                    if parent is not None:
+                        queue.append((parent, set()))
+                continue
+            self._check_entanglement(new, known, touched)
+            self._note(change, known)
+            self._note(change, new)
+            if known is not None:
+                for name, path in known.children.items():
+                    if new.children.get(name) != path or name in touched or known.skill != new.skill:
+                        self._drop(path, change, dropped)
+            self.directories[new.path] = new
+            if known is None:
+                change.added.add(new.path)
+            entered = (child for _, child in self._entered(new) if child.path not in self.directories)
+            queue.extendleft((child, set()) for child in entered)
+
+    def _check_entanglement(self, new: Directory, known: Directory | None, touched: set[str]) -> None:
+        same = (
+            known is not None
+            and known.children == new.children
+            and known.links == new.links
+            and (known.skill is None) == (new.skill is None)
+            and touched.isdisjoint(new.children)
+        )
+        if not same and (self._linked or new.links or self.limit_problems):
+            raise _TooEntangled
+
+    def _may_search(self, directory: Directory) -> bool:
+        """Counts a directory that is searched for skills against the limit; those inside a skill are free."""
+        if directory.above is not None:
+            return True
+        if self._searched >= self._settings.max_directories:
+            if not any(found.code == "directory-limit" for found in self.limit_problems):
+                message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
+                self.limit_problems += (problem("directory-limit", self.root.path, message),)
+            return False
+        self._searched += 1
+        return True
+
+    def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
+        """The directories below `directory` that are in the plan, each with the name by which it is entered."""
+        if directory.skill is None and directory.children and directory.depth >= self._settings.max_depth:
+            message = f"{len(directory.children)} directories lie deeper than {self._settings.max_depth} levels"
+            found = problem("depth-limit", self._lister.shown(directory.relative), f"{message}; not searched")
+            directory.problems = (*directory.problems, found)
+            return
+        for name, path in sorted(directory.children.items()):
+            relative = f"{directory.relative}/{name}" if directory.relative else name
+            yield name, Directory(path, relative, directory.path, directory.skill)
+
+    def _is_way(self, directory: Directory, path: str) -> bool:
+        child = self.directories.get(path)
+        return child is not None and child.parent == directory.path
+
+    def _drop(self, path: str, change: TreeChange, dropped: dict[str, Directory]) -> None:
+        stack = [path]
+        while stack:
+            directory = self.directories.pop(stack.pop(), None)
+            if directory is not None:
+                if directory.above is None:
+                    self._searched -= 1
+                dropped[directory.path] = directory
+                change.added.discard(directory.path)
+                change.removed.add(directory.path)
+                self._note(change, directory)
+                stack.extend(directory.children.values())
+
+    def _touched_subtrees(self, parent: str, names: set[str]) -> Iterator[str]:
+        directory = self.directories.get(parent)
+        stack = [] if directory is None else [path for name, path in directory.children.items() if name in names]
+        while stack:
+            below = self.directories.get(stack.pop())
+            if below is not None:
+                yield below.path
+                stack.extend(path for path in below.children.values() if self._is_way(below, path))
+
+    @staticmethod
+    def _note(change: TreeChange, directory: Directory | None) -> None:
+        if directory is not None:
+            if directory.skill is None:
+                change.loose.add(directory.path)
+            else:
+                change.skills.add(directory.skill)
+

@@ -1,0 +1,52 @@
+"""What every source of hints promises: `Watcher`. A hint is a path; the tree is the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+#: An event of watchfiles: its kind (1 added, 2 modified, 3 deleted) and an absolute path.
+Event = tuple[int, str]
+ADDED, MODIFIED, DELETED = 1, 2, 3
+
+
+class Batch(NamedTuple):
+    """What was pending: events, and directories of which events may have been lost, which must be looked at again."""
+
+    events: set[Event]
+    suspect: set[str]
+
+
+class Watcher(Protocol):
+    """Watches directories. All methods belong to one thread.
+
+    `refused` are directories that were asked for and are not watched: they must be polled.
+    """
+
+    refused: set[str]
+
+    @property
+    def watched(self) -> int:
+        """How many directories are watched."""
+        ...
+
+    def arm(self, directories: Iterable[str]) -> set[str]:
+        """Watches `directories` (real paths) too. Returns those that must be looked at again, because they may have
+        changed while they were not watched."""
+        ...
+
+    def disarm(self, directories: Iterable[str]) -> None:
+        """Forgets `directories`."""
+        ...
+
+    def take(self) -> Batch:
+        """What is pending. Never blocks."""
+        ...
+
+    def tidy(self) -> set[str]:
+        """Does what can wait until it is quiet. Returns directories that must be looked at again."""
+        ...
+
+    def close(self) -> None:
+        """Gives back threads and descriptors. Idempotent."""
+        ...

@@ -1,0 +1,223 @@
+"""`Workspace`: an ordered list of roots with its own snapshot, version and listeners. What a gateway holds.
+
+Reading is an attribute: the engine's thread swaps one reference, and whoever reads sees one consistent snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from concurrent.futures import Future
+from types import TracebackType
+from typing import Protocol
+
+from .changes import compare, merge
+from .errors import ClosedError
+from .health import RootHealth
+from .listeners import Listener, ListenerRegistry
+from .model import Reason, SkillsChanged, Snapshot
+from .resolution import Resolver
+from .roots import Root
+from .versions import VersionCounter
+from .watched_root import WatchedRoot
+
+HealthListener = Callable[[RootHealth], None]
+
+_log = logging.getLogger("skills_refresh")
+
+
+class Host(Protocol):
+    """What a workspace asks of the engine that carries it."""
+
+    def attach(self, workspace: Workspace) -> Future[None]: ...
+    def detach(self, workspace: Workspace) -> None: ...
+    def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]: ...
+    def files_digest(self, workspace: Workspace) -> Future[str]: ...
+
+
+class Workspace:
+    """The skills of some roots, always current. Made by `watch` or `Engine.open`; safe from any thread.
+
+    A context manager, for `with` and `async with`: it starts on entering and closes on leaving.
+    """
+
+    def __init__(self, host: Host, roots: Sequence[Root], *, name: str = "", on_close: Callable[[], None]) -> None:
+        self.roots = tuple(roots)
+        self.name = name
+        self._host = host
+        self._on_close = on_close
+        self._listeners = ListenerRegistry(name)
+        self._health_listeners: tuple[HealthListener, ...] = ()
+        self._versions = VersionCounter()
+        self._resolver = Resolver()
+        self._watched: tuple[WatchedRoot, ...] = ()
+        self._told_health: dict[str, tuple[str, str]] = {}
+        self._snapshot: Snapshot | None = None
+        self._newer = threading.Condition()
+        self._closed = False
+
+    # -- what it holds ----------------------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The current snapshot: an attribute read, no lock, no disk. After closing, the last one.
+
+        Raises `ClosedError` before the workspace was started.
+        """
+        if self._snapshot is None:
+            raise ClosedError("this workspace was not started: use it in a `with` statement, or call start() first")
+        return self._snapshot
+
+    @property
+    def version(self) -> int:
+        """The version of the current snapshot."""
+        return self.snapshot.version
+
+    @property
+    def health(self) -> tuple[RootHealth, ...]:
+        """How each root is watched, in the order of the roots."""
+        return tuple(watched.health() for watched in self._watched)
+
+    def files_digest(self) -> str:
+        """A digest over all relevant files as the engine knows them (path, size, mtime): for checking, not for
+        production, since it takes a full pass. The disk is not looked at."""
+        return self._host.files_digest(self).result()
+
+    # -- what it tells ----------------------------------------------------------------------------------------------
+
+    def subscribe(self, listener: Listener, *, since: int | None = None, name: str | None = None) -> Callable[[], None]:
+        """Calls `listener` with every change; see `ListenerRegistry.subscribe`. Returns a function that ends it."""
+        return self._listeners.subscribe(listener, since=since, name=name)
+
+    def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
+        """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the engine's
+        thread and must return at once. Returns a function that ends it."""
+        with self._newer:
+            self._health_listeners = (*self._health_listeners, listener)
+
+        def unsubscribe() -> None:
+            with self._newer:
+                self._health_listeners = tuple(other for other in self._health_listeners if other is not listener)
+
+        return unsubscribe
+
+    def wait(self, *, after: int, timeout: float | None = None) -> Snapshot | None:
+        """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
+        (seconds) has passed or the workspace is closed first."""
+        with self._newer:
+            self._newer.wait_for(lambda: self._closed or self.snapshot.version > after, timeout)
+            return self.snapshot if self.snapshot.version > after else None
+
+    async def changes(self) -> AsyncIterator[SkillsChanged]:
+        """Every change from now on, for `async for` under asyncio. A consumer that falls behind gets changes merged."""
+        loop = asyncio.get_running_loop()
+        arrived = asyncio.Event()
+        waiting: list[SkillsChanged] = []
+
+        def put(change: SkillsChanged) -> None:
+            waiting[:] = [merge(waiting[0], change)] if waiting else [change]
+            arrived.set()
+
+        def on_change(change: SkillsChanged) -> None:
+            loop.call_soon_threadsafe(put, change)
+
+        unsubscribe = self.subscribe(on_change, name="changes()")
+        try:
+            while True:
+                await arrived.wait()
+                arrived.clear()
+                yield waiting.pop()
+        finally:
+            unsubscribe()
+
+    # -- what it does -----------------------------------------------------------------------------------------------
+
+    def sync(self, timeout: float | None = None) -> Snapshot:
+        """A barrier: everything written before this call is in the snapshot that it returns.
+
+        Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed workspace.
+        """
+        self._refresh("audit", read_all=False).result(timeout)
+        return self.snapshot
+
+    def refresh(self, reason: Reason = "manual", timeout: float | None = None) -> Snapshot:
+        """Lists every directory again now, publishes if anything differs, and returns the snapshot. Raises like
+        `sync`."""
+        self._refresh(reason, read_all=True).result(timeout)
+        return self.snapshot
+
+    def start(self) -> Workspace:
+        """Opens the roots and returns when the first snapshot is there. Does nothing when it has started already."""
+        if self._snapshot is None:
+            if self._closed:
+                raise ClosedError("this workspace was closed: make a new one")
+            self._host.attach(self).result()
+        return self
+
+    def close(self) -> None:
+        """Ends listeners and watching; the last snapshot stays readable. Idempotent, prompt, safe in a listener."""
+        with self._newer:
+            if self._closed:
+                return
+            self._closed = True
+            self._newer.notify_all()
+        self._host.detach(self)
+        self._listeners.close()
+        self._on_close()
+
+    def _refresh(self, reason: Reason, *, read_all: bool) -> Future[None]:
+        if self._closed:
+            raise ClosedError("this workspace was closed: make a new one")
+        self.snapshot  # noqa: B018 - raises where it was not started
+        return self._host.refresh(self, reason, read_all=read_all)
+
+    def __enter__(self) -> Workspace:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Workspace:
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await asyncio.to_thread(self.close)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else repr(self._snapshot) if self._snapshot else "not started"
+        return f"<Workspace {[root.path for root in self.roots]} {state}>"
+
+    # -- what the engine's thread calls -----------------------------------------------------------------------------
+
+    def _advance(self, watched: Sequence[WatchedRoot], names: Collection[str], reason: Reason) -> None:
+        """Publishes the next snapshot, if a consumer can see a difference. For the engine's thread alone."""
+        self._watched = tuple(watched)
+        catalogs = [root.catalog for root in watched if root.catalog is not None]
+        problems = tuple(found for root in watched for found in root.problems)
+        before = self._snapshot
+        after = self._resolver.next_snapshot(before, catalogs, names, problems, self._versions.next)
+        if after is None:
+            return
+        with self._newer:
+            self._snapshot = after
+            self._newer.notify_all()
+        self._listeners.publish(compare(before, after, workspace=self.name, reason=reason))
+
+    def _tell_health(self) -> None:
+        """Tells health listeners of each root whose mode or reason changed. For the engine's thread alone."""
+        for health in self.health:
+            key = str(health.path)
+            told = self._told_health.get(key)
+            self._told_health[key] = (health.mode, health.reason)
+            if told is not None and told != (health.mode, health.reason):
+                for listener in self._health_listeners:
+                    try:
+                        listener(health)
+                    except Exception:
+                        _log.exception("a health listener failed")
