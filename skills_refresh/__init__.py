@@ -1,17 +1,29 @@
-"""skills-refresh: the skills on disk, current at every moment, in one object."""
+"""skills-refresh: the skills on disk, current at every moment, in one object.
+
+The public names are loaded when they are first used: a command line that prints its version, or that must hear a signal
+early, does not wait for the engine.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
 
 from ._version import __version__
-from .engine import Engine, watch
-from .errors import ClosedError, ConfigError, SkillsRefreshError
-from .filters import SkillFilter
-from .health import RootHealth
-from .listeners import ListenerRegistry
-from .model import Skill, SkillChange, SkillFile, SkillsChanged, Snapshot
-from .problems import Problem
-from .roots import Root
-from .settings import Settings
-from .versions import VersionCounter
-from .workspace import Workspace
+
+if TYPE_CHECKING:
+    from .engine import Engine, watch
+    from .errors import ClosedError, ConfigError, SkillsRefreshError
+    from .filters import SkillFilter
+    from .fresh_scan import Scan, scan
+    from .health import RootHealth
+    from .listeners import ListenerRegistry
+    from .model import Skill, SkillChange, SkillFile, SkillsChanged, Snapshot
+    from .problems import Problem
+    from .roots import Root
+    from .settings import Settings
+    from .versions import VersionCounter
+    from .workspace import Workspace
 
 __all__ = [
     "ClosedError",
@@ -21,6 +33,7 @@ __all__ = [
     "Problem",
     "Root",
     "RootHealth",
+    "Scan",
     "Settings",
     "Skill",
     "SkillChange",
@@ -32,5 +45,34 @@ __all__ = [
     "VersionCounter",
     "Workspace",
     "__version__",
+    "scan",
     "watch",
 ]
+
+_MODULES = {
+    "engine": ("Engine", "watch"),
+    "errors": ("ClosedError", "ConfigError", "SkillsRefreshError"),
+    "filters": ("SkillFilter",),
+    "fresh_scan": ("Scan", "scan"),
+    "health": ("RootHealth",),
+    "listeners": ("ListenerRegistry",),
+    "model": ("Skill", "SkillChange", "SkillFile", "SkillsChanged", "Snapshot"),
+    "problems": ("Problem",),
+    "roots": ("Root",),
+    "settings": ("Settings",),
+    "versions": ("VersionCounter",),
+    "workspace": ("Workspace",),
+}
+
+
+def __getattr__(name: str) -> object:
+    for module, names in _MODULES.items():
+        if name in names:
+            value: object = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

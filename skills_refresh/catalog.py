@@ -7,8 +7,8 @@ visible does. A skill whose `SKILL.md` cannot be read any more keeps its last go
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from .filters import SKILL_FILE
 from .frontmatter import parse_frontmatter
@@ -20,8 +20,7 @@ from .settings import Settings
 from .tree import Tree, TreeChange
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Built:
+class _Built(NamedTuple):
     """A skill's directory as built: the skill where it could be loaded, its problems, and its relevant files."""
 
     order: list[str]
@@ -30,8 +29,7 @@ class _Built:
     files: dict[str, SkillFile]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Loose:
+class _Loose(NamedTuple):
     """A directory outside of any skill: its problems and its relevant files by absolute path."""
 
     problems: tuple[Problem, ...]
@@ -140,7 +138,6 @@ class RootCatalog:
             skill = Skill(
                 name=frontmatter.name,
                 description=frontmatter.description,
-                location=Path(location),
                 root=self._root,
                 relative_location=relative,
                 digest=digest,
@@ -265,7 +262,7 @@ def _equal(left: Skill, right: Skill) -> bool:
         left.source == right.source
         and left.files == right.files
         and left.name == right.name
-        and left.location == right.location
+        and left.relative_location == right.relative_location
     )
 
 

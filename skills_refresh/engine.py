@@ -21,7 +21,7 @@ from .errors import ClosedError
 from .files_digest import files_digest
 from .listing import Directory
 from .model import Reason
-from .roots import Root, default_roots, make_roots
+from .roots import Root, resolve_roots
 from .settings import Settings
 from .tree import TreeChange
 from .watched_root import WatchedRoot
@@ -44,7 +44,7 @@ LAST_LOOK_S = 0.064
 LOOK_TWICE_S = 0.030
 # A turn that fails for a reason that we do not know is followed by a rescan, after this pause.
 AFTER_FAILURE_S = 1.0
-CLOSE_S = 1.5
+CLOSE_S = 0.5
 
 _log = logging.getLogger("skills_refresh")
 _T = TypeVar("_T")
@@ -85,7 +85,7 @@ class Engine:
         return Workspace(self, resolve_roots(roots), name=name, on_close=lambda: None).start()
 
     def close(self) -> None:
-        """Closes every workspace and ends the thread. Idempotent; waits 1.5 s at most."""
+        """Closes every workspace and ends the thread. Idempotent; waits half a second at most."""
         for workspace in tuple(self._workspaces):
             workspace.close()
         with self._lock:
@@ -249,8 +249,10 @@ class Engine:
     def _audit(self, watched: WatchedRoot) -> None:
         if watched.tree is not None:
             differing = audit(watched.tree.directories.values())
-            watched.found_by_audit += len(differing)
-            self._mark(watched, differing)
+            if differing:
+                self._gather()  # what events tell just now was not found by the audit alone
+                watched.found_by_audit += len(differing.keys() - self._dirty.get(watched, {}).keys())
+                self._mark(watched, differing)
         watched.last_audit = time.time()
 
     # -- reconciling ----------------------------------------------------------------------------------------------------
@@ -371,16 +373,6 @@ def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
 
 def _is_racy(directory: Directory) -> bool:
     return directory.racy or any(entry.racy for entry in directory.files.values())
-
-
-def resolve_roots(roots: Iterable[str | PathLike[str] | Root]) -> tuple[Root, ...]:
-    """Roots as the engine takes them; the default ones where there are none."""
-    given = tuple(roots)
-    if not given:
-        return default_roots()
-    return tuple(
-        dict.fromkeys(found for root in given for found in ((root,) if isinstance(root, Root) else make_roots([root])))
-    )
 
 
 def watch(

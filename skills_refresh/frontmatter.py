@@ -8,12 +8,16 @@ fine, an unquoted colon is mended once, unknown fields are kept. What stops a sk
 from __future__ import annotations
 
 import datetime
+import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import printable
+
+if TYPE_CHECKING:
+    from yaml import Node, SafeLoader
 
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 64
@@ -118,12 +122,13 @@ class _YamlRefused(Exception):
 
 
 def _load(text: str) -> object:
-    """Safe YAML as plain, immutable data."""
+    """Safe YAML as plain, immutable data that JSON can hold."""
     import yaml  # here, because a gateway with no skills need not pay for it
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
     try:
-        return _Freezer().freeze(yaml.load(text, loader))
+        node = loader.get_single_node()
+        return None if node is None else _Freezer(loader).freeze(node)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         # The opening fence is line 1, and marks count from 0.
@@ -134,29 +139,44 @@ def _load(text: str) -> object:
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         # The loader's own constructors raise these: a thirteenth month, a number of ten thousand digits, deep nesting.
         raise _YamlRefused(f"a value cannot be read ({error})") from error
+    finally:
+        loader.dispose()
 
 
 class _Freezer:
-    """Copies what the YAML loader made into immutable data that JSON can hold, within a budget of nodes."""
+    """Makes immutable data of YAML nodes, within a budget. Nodes are shared by aliases, so they are counted on the way
+    and not after they were unfolded."""
 
-    def __init__(self) -> None:
+    def __init__(self, loader: SafeLoader) -> None:
+        self._loader = loader
         self._left = MAX_NODES
 
-    def freeze(self, value: object, depth: int = 0) -> object:
+    def freeze(self, node: Node, depth: int = 0) -> object:
         self._left -= 1
         if self._left < 0 or depth > MAX_NESTING:
             raise _YamlRefused("the frontmatter unfolds into too many values")
-        if isinstance(value, dict):
-            return MappingProxyType({str(key): self.freeze(item, depth + 1) for key, item in value.items()})
-        if isinstance(value, (list, tuple, set)):
-            return tuple(self.freeze(item, depth + 1) for item in value)
-        if isinstance(value, (datetime.date, datetime.datetime)):
-            return value.isoformat()
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "backslashreplace")
-        if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-            return str(value)  # JSON has no such numbers
+        if node.tag == "tag:yaml.org,2002:str":
+            return node.value
+        if node.tag == "tag:yaml.org,2002:map":
+            self._loader.flatten_mapping(node)  # merge keys (<<)
+            pairs = ((self.freeze(key, depth + 1), self.freeze(value, depth + 1)) for key, value in node.value)
+            return MappingProxyType({str(key): value for key, value in pairs})
+        if node.tag == "tag:yaml.org,2002:seq":
+            return tuple(self.freeze(item, depth + 1) for item in node.value)
+        return _plain(self._loader.construct_object(node, deep=True))
+
+
+def _plain(value: object) -> object:
+    """A value of one of YAML's other types, as JSON can hold it."""
+    if isinstance(value, (datetime.date, datetime.datetime)):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if value is None or isinstance(value, (bool, int, float)):
         return value
+    raise ValueError("sets, pairs and ordered maps are not fields")
 
 
 def _description(fields: Mapping[str, object], findings: list[Finding]) -> str | None:

@@ -7,7 +7,6 @@ changes: what falls behind still hears everything that differs.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 import threading
@@ -15,9 +14,13 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import CancelledError, Future
+from typing import TYPE_CHECKING
 
 from .changes import compare, merge
-from .model import SkillsChanged, Snapshot
+from .model import Reason, SkillsChanged, Snapshot
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
 
 Listener = Callable[[SkillsChanged], "Awaitable[None] | None"]
 
@@ -66,15 +69,17 @@ class ListenerRegistry:
 
         return unsubscribe
 
-    def publish(self, change: SkillsChanged) -> None:
-        """Hands `change` to every listener. Returns at once."""
+    def publish(self, snapshot: Snapshot, reason: Reason) -> None:
+        """Tells every listener what differs from the snapshot published before. Returns at once."""
         with self._lock:
-            self._history.append(change.snapshot)
-            subscriptions = self._subscriptions
-            for subscription in subscriptions:
-                subscription.deliver(change)
+            before = self._history[-1] if self._history else None
+            self._history.append(snapshot)
+            if self._subscriptions:
+                change = compare(before, snapshot, workspace=self._workspace, reason=reason)
+                for subscription in self._subscriptions:
+                    subscription.deliver(change)
 
-    def close(self, timeout: float = 1.0) -> None:
+    def close(self, timeout: float = 0.4) -> None:
         """Ends all subscriptions; waits up to `timeout` seconds for the calls that are under way."""
         with self._lock:
             subscriptions, self._subscriptions = self._subscriptions, ()
@@ -152,6 +157,8 @@ class _Subscription:
         answer = self._listener(change)
         if answer is None or not inspect.isawaitable(answer):
             return
+        import asyncio
+
         if self._loop is None:
             asyncio.run(_wait_for(answer))
             return
@@ -174,14 +181,16 @@ async def _wait_for(answer: Awaitable[None]) -> None:
     await answer
 
 
-def _running_loop() -> asyncio.AbstractEventLoop | None:
+def _running_loop() -> AbstractEventLoop | None:
+    import asyncio  # here, because a gateway without it need not pay for it until it subscribes
+
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
 
 
-def _is_on(loop: asyncio.AbstractEventLoop | None) -> bool:
+def _is_on(loop: AbstractEventLoop | None) -> bool:
     """Whether the caller runs on `loop`: then waiting for it would be waiting for ourselves."""
     return loop is not None and loop is _running_loop()
 

@@ -7,7 +7,8 @@ filter, each link by where it leads, and reads the files that may differ.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection
+import stat
+from collections.abc import Collection
 
 from .filters import SKILL_FILE, SkillFilter
 from .problems import Problem, problem
@@ -86,140 +87,118 @@ class Lister:
             return False
         except OSError as error:
             message = f"cannot be listed: {error.strerror}"
-            self._keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
+            _keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
             return True
         if directory.above is None and any(entry.name == SKILL_FILE for entry in entries):
             directory.skill = directory.path
-        listing = _Listing(self, directory, known, touched)
+        prefix = directory.relative + "/" if directory.relative else ""
+        known_files = {} if known is None else known.files
         for entry in entries:
-            listing.add(entry)
-        listing.finish()
+            name = entry.name
+            if not name.isascii():
+                self._check_name(directory, name)
+            if entry.is_symlink():
+                self._add_link(directory, entry, known_files, touched)
+            elif entry.is_dir(follow_symlinks=False):
+                if name == SKILL_FILE:
+                    self._refuse(directory, name, "not-a-file", "is a directory, not a file")
+                elif not self._filter.prunes(prefix + name, in_skill=directory.skill is not None):
+                    directory.children[name] = f"{directory.path}{os.sep}{name}"
+                elif name.startswith(".") and directory.skill is None:
+                    self._add_hidden(directory, name)
+            elif self._filter.reads(prefix + name):
+                if entry.is_file(follow_symlinks=False):
+                    self._add_file(directory, entry, known_files.get(name), name in touched)
+                else:
+                    self._refuse(directory, name, "not-a-file", "is not a regular file")
+        if directory.skill is None:
+            self._check_case(directory)
         return True
 
-    @staticmethod
-    def _keep(directory: Directory, known: Directory | None, found: Problem) -> None:
-        if known is not None:
-            directory.files, directory.children, directory.links = known.files, known.children, known.links
-            directory.hidden = known.hidden
-            directory.skill = known.skill
-        directory.problems = (found,)
+    def _add_file(
+        self, directory: Directory, entry: os.DirEntry[str], known: FileEntry | None, touched: bool, follow: bool = False
+    ) -> None:
+        name = entry.name
+        path = f"{directory.path}{os.sep}{name}"
+        try:
+            if known is None or touched or known.racy or signature_of(os.stat(path)) != known.signature:
+                known = read_file(path, keep_bytes=self._skill_bytes if name == SKILL_FILE else 0, follow=follow)
+        except FileNotFoundError:
+            return
+        directory.files[name] = known
+        if known.error is not None and name != SKILL_FILE:
+            self._tell(directory, name, *known.error)
 
-    def leads_outside(self, target: str) -> bool:
-        """Whether the real path `target` lies neither in the root nor below an allowed link target."""
-        return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
+    def _add_link(
+        self, directory: Directory, entry: os.DirEntry[str], known: dict[str, FileEntry], touched: Collection[str]
+    ) -> None:
+        name = entry.name
+        target, mode = follow_link(f"{directory.path}{os.sep}{name}")
+        is_directory = stat.S_ISDIR(mode)
+        if name != SKILL_FILE and not self._matters(directory, name, may_be_directory=is_directory or target is None):
+            return
+        directory.links[name] = target
+        if target is None:
+            self._refuse(directory, name, "dangling-link", "is a link to nothing")
+        elif self._leads_outside(target):
+            self._refuse(directory, name, "escaping-link", f"is a link to {target}, outside of the root")
+        elif is_directory and name != SKILL_FILE:
+            directory.children[name] = target
+        elif stat.S_ISREG(mode):
+            self._add_file(directory, entry, known.get(name), name in touched, follow=True)
+        else:
+            self._refuse(directory, name, "not-a-file", "is a link to something that is not a regular file")
 
-    def prunes(self, relative: str, in_skill: bool) -> bool:
-        return self._filter.prunes(relative, in_skill=in_skill)
-
-    def reads(self, relative: str) -> bool:
+    def _matters(self, directory: Directory, name: str, *, may_be_directory: bool) -> bool:
+        relative = f"{directory.relative}/{name}" if directory.relative else name
+        if may_be_directory:
+            return not self._filter.prunes(relative, in_skill=directory.skill is not None)
         return self._filter.reads(relative)
 
-    def file(
-        self, path: str, name: str, known: FileEntry | None, fresh: bool, follow: bool, stat: Callable[[], os.stat_result]
-    ) -> FileEntry | None:
-        """The file at `path`, read only where it may differ from `known`; None where it is gone."""
-        try:
-            if known is not None and not fresh and not known.racy and signature_of(stat()) == known.signature:
-                return known
-            return read_file(path, keep_bytes=self._skill_bytes if name == SKILL_FILE else 0, follow=follow)
-        except FileNotFoundError:
-            return None
+    def _leads_outside(self, target: str) -> bool:
+        return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
 
+    def _add_hidden(self, directory: Directory, name: str) -> None:
+        if hidden_skills(os.path.join(directory.path, name)):
+            directory.hidden += (name,)
+            message = "lies in a hidden directory and is not searched"
+            self._tell(directory, os.path.join(name, "skills"), "hidden-skills", message)
 
-class _Listing:
-    """One directory being filled."""
+    def _check_name(self, directory: Directory, name: str) -> None:
+        if any("\udc80" <= character <= "\udcff" for character in name):
+            directory.undecodable = True
+            self._tell(directory, name, "undecodable-name", "the name is not UTF-8")
 
-    def __init__(self, lister: Lister, directory: Directory, known: Directory | None, touched: Collection[str]) -> None:
-        self._lister = lister
-        self._directory = directory
-        self._known = {} if known is None else known.files
-        self._touched = touched
-        self._prefix = directory.relative + "/" if directory.relative else ""
-        self._problems: list[Problem] = []
-        self._hidden: list[str] = []
-        self._miscased: str | None = None
-
-    def add(self, entry: os.DirEntry[str]) -> None:
-        name = entry.name
-        if not name.isascii() and any("\udc80" <= character <= "\udcff" for character in name):
-            self._directory.undecodable = True
-            self._tell("undecodable-name", name, "the name is not UTF-8")
-        if entry.is_symlink():
-            self._add_link(entry)
-        elif entry.is_dir(follow_symlinks=False):
-            self._add_directory(entry)
-        elif self._lister.reads(self._prefix + name):
-            self._add_file(entry, regular=entry.is_file(follow_symlinks=False))
-
-    def finish(self) -> None:
-        directory = self._directory
-        if self._miscased is not None and directory.skill is None:
-            self._tell("miscased-skill-file", self._miscased, "is not read as a skill: its name is not SKILL.md")
-        directory.hidden = tuple(sorted(self._hidden))
-        directory.problems = tuple(self._problems)
-
-    def _add_directory(self, entry: os.DirEntry[str]) -> None:
-        name = entry.name
-        if name == SKILL_FILE:
-            self._directory.files[name] = FileEntry(None, error=("not-a-file", "is a directory, not a file"))
-        elif not self._lister.prunes(self._prefix + name, self._directory.skill is not None):
-            self._directory.children[name] = os.path.join(self._directory.path, name)
-        elif name.startswith(".") and self._directory.skill is None and hidden_skills(entry.path):
-            self._hidden.append(name)
-            self._tell("hidden-skills", os.path.join(name, "skills"), "lies in a hidden directory and is not searched")
-
-    def _add_file(self, entry: os.DirEntry[str], *, regular: bool, follow: bool = False) -> None:
-        name = entry.name
-        if not regular:
-            found = FileEntry(None, error=("not-a-file", "is not a regular file"))
-            self._directory.files[name] = found
-        else:
-            read = self._lister.file(
-                entry.path, name, self._known.get(name), name in self._touched, follow, entry.stat
-            )
-            if read is None:
-                return
-            self._directory.files[name] = found = read
-        if name != SKILL_FILE:
-            if found.error is not None:
-                self._tell(found.error[0], name, found.error[1])
+    def _check_case(self, directory: Directory) -> None:
+        for name in directory.files:
             if name.lower() == SKILL_FILE.lower():
-                self._miscased = name
+                message = "is not read as a skill: its name is not SKILL.md"
+                self._tell(directory, name, "miscased-skill-file", message)
 
-    def _add_link(self, entry: os.DirEntry[str]) -> None:
-        name = entry.name
-        relative = self._prefix + name
-        in_skill = self._directory.skill is not None
-        try:
-            is_directory = entry.is_dir()
-            exists = is_directory or os.path.exists(entry.path)
-        except OSError:  # a loop of links
-            is_directory = exists = False
-        if name != SKILL_FILE and (
-            self._lister.prunes(relative, in_skill) if is_directory or not exists else not self._lister.reads(relative)
-        ):
-            return
-        target = os.path.realpath(entry.path) if exists else None
-        self._directory.links[name] = target
-        if target is None:
-            self._refuse(name, "dangling-link", "is a link to nothing")
-        elif self._lister.leads_outside(target):
-            self._refuse(name, "escaping-link", f"is a link to {target}, outside of the root")
-        elif not is_directory:
-            self._add_file(entry, regular=entry.is_file(), follow=True)
-        elif name == SKILL_FILE:
-            self._refuse(name, "not-a-file", "is a link to a directory")
-        else:
-            self._directory.children[name] = target
-
-    def _refuse(self, name: str, code: str, message: str) -> None:
+    def _refuse(self, directory: Directory, name: str, code: str, message: str) -> None:
+        """Notes an entry that cannot be read. What is wrong with a `SKILL.md` is for the catalog to tell."""
         if name == SKILL_FILE:
-            self._directory.files[name] = FileEntry(None, error=(code, message))
+            directory.files[name] = FileEntry(None, error=(code, message))
         else:
-            self._tell(code, name, message)
+            self._tell(directory, name, code, message)
 
-    def _tell(self, code: str, name: str, message: str) -> None:
-        self._problems.append(problem(code, self._lister.shown(self._directory.relative, name), message))
+    def _tell(self, directory: Directory, name: str, code: str, message: str) -> None:
+        directory.problems += (problem(code, self.shown(directory.relative, name), message),)
+
+
+def _keep(directory: Directory, known: Directory | None, found: Problem) -> None:
+    if known is not None:
+        directory.files, directory.children, directory.links = known.files, known.children, known.links
+        directory.hidden, directory.skill = known.hidden, known.skill
+    directory.problems = (found,)
+
+
+def follow_link(path: str) -> tuple[str | None, int]:
+    """Where the link at `path` leads, as a real path, and the mode of what is there; None and 0 where nothing is."""
+    try:
+        return os.path.realpath(path, strict=True), os.stat(path).st_mode
+    except OSError:
+        return None, 0
 
 
 def hidden_skills(path: str) -> bool:

@@ -42,14 +42,13 @@ class Skill:
     """A directory with a `SKILL.md`, as it was when it was last read. Immutable; the same object as long as no byte of
     it changes, so `is` tells whether two snapshots hold the same skill.
 
-    `location` is the absolute path of its `SKILL.md`, below `root` as the user wrote it. `digest` is `sha256:` and the
+    `root` is absolute, as the user wrote it; `relative_location` leads from there to `SKILL.md`. `digest` is `sha256:` and the
     hash of the bytes of `SKILL.md`. `files` are its relevant files, `SKILL.md` among them, sorted by path.
     `frontmatter` holds all fields as they were written, unknown ones too.
     """
 
     name: str
     description: str
-    location: Path
     root: Path
     relative_location: str
     digest: str
@@ -58,6 +57,11 @@ class Skill:
     source: bytes = field(repr=False)
     body_offset: int = field(repr=False)
     identity: bytes = field(repr=False)
+
+    @property
+    def location(self) -> Path:
+        """The absolute path of its `SKILL.md`."""
+        return self.root / self.relative_location
 
     @property
     def directory(self) -> Path:

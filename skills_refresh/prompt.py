@@ -7,9 +7,9 @@ descriptions are escaped, so that no skill can close the element or smuggle term
 from __future__ import annotations
 
 from collections.abc import Iterable
+from html import escape
 from pathlib import Path
 from typing import Protocol
-from xml.sax.saxutils import escape
 
 from .escaping import printable, printable_block
 
@@ -29,13 +29,18 @@ def render_prompt(skills: Iterable[Listed]) -> str:
     """The `<available_skills>` block for `skills`, in their order; the empty string where there are none."""
     entries = [
         "  <skill>\n"
-        f"    <name>{escape(printable(skill.name))}</name>\n"
-        f"    <description>{escape(printable_block(skill.description))}</description>\n"
-        f"    <location>{escape(printable(str(skill.location)))}</location>\n"
+        f"    <name>{_element(printable(skill.name))}</name>\n"
+        f"    <description>{_element(printable_block(skill.description))}</description>\n"
+        f"    <location>{_element(printable(str(skill.location)))}</location>\n"
         "  </skill>\n"
         for skill in skills
     ]
     return "<available_skills>\n" + "".join(entries) + "</available_skills>" if entries else ""
+
+
+def _element(text: str) -> str:
+    """`text` as the content of an element."""
+    return escape(text, quote=False)
 
 
 def prompt_fields(skill: Listed) -> tuple[str, str, Path]:

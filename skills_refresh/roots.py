@@ -31,3 +31,11 @@ def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLi
 def default_roots() -> tuple[Root, ...]:
     """The roots of a user who named none; those that do not exist are waited for."""
     return tuple(Root(str(Path(path).expanduser().absolute()), optional=True) for path in DEFAULT_ROOTS)
+
+
+def resolve_roots(roots: Iterable[str | os.PathLike[str] | Root]) -> tuple[Root, ...]:
+    """`roots` in order and without repetition; the default ones where there are none."""
+    given = tuple(roots)
+    if not given:
+        return default_roots()
+    return tuple(dict.fromkeys(root if isinstance(root, Root) else make_roots([root])[0] for root in given))

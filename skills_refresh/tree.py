@@ -17,7 +17,6 @@ from __future__ import annotations
 import heapq
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 
 from .filters import SkillFilter
 from .listing import Directory, Lister
@@ -26,17 +25,17 @@ from .roots import Root
 from .settings import Settings
 
 
-@dataclass(slots=True)
 class TreeChange:
     """What one reading found: directories that entered or left the plan, and where anything may differ.
 
     `skills` are the directories of skills to build again, `loose` those outside of any skill.
     """
 
-    added: set[str] = field(default_factory=set)
-    removed: set[str] = field(default_factory=set)
-    skills: set[str] = field(default_factory=set)
-    loose: set[str] = field(default_factory=set)
+    def __init__(self, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
+        self.added = set(added)
+        self.removed = set(removed)
+        self.skills: set[str] = set()
+        self.loose: set[str] = set()
 
     def extend(self, later: TreeChange) -> None:
         """Makes this say what both say; `later` was found after it."""
@@ -108,13 +107,8 @@ class Tree:
             self._read_dirty(dirty, change)
         except _TooEntangled:
             rearm = {path for parent, names in dirty.items() for path in self._touched_subtrees(parent, names)}
-            whole = self.read_all(rearm)
-            return TreeChange(
-                whole.added | {path for path in change.added if path in self.directories},
-                whole.removed | change.removed,
-                whole.skills | change.skills,
-                whole.loose | change.loose,
-            )
+            change.extend(self.read_all(rearm))
+            change.added.intersection_update(self.directories)
         return change
 
     def files_below(self, skill: str) -> Iterator[Directory]:

@@ -37,7 +37,7 @@ class WatchedRoot:
         self.found_by_audit = 0
         self._settings = settings
         self._identity: tuple[int, int] | None = None
-        self._filter = SkillFilter(root.path)
+        self.filter = SkillFilter(root.path)
 
     def moved(self) -> bool:
         """Whether the root's path leads to another directory than when it was opened, or to none, or to one at last."""
@@ -66,7 +66,7 @@ class WatchedRoot:
 
     def dirty(self, events: set[Event]) -> Dirty:
         """The directories that `events` make dirty."""
-        return {} if self.tree is None else dirty_directories(events, self.tree, self._filter)
+        return {} if self.tree is None else dirty_directories(events, self.tree, self.filter)
 
     def rules_changed(self, events: set[Event]) -> bool:
         """Whether `events` touch the root's `.skillsignore`, so that the root must be opened anew."""
@@ -110,8 +110,8 @@ class WatchedRoot:
         if not is_directory:
             self.problems = (problem("root-not-a-directory", path, "is a file, not a directory that holds skills"),)
             return False
-        self._filter = self._make_filter(real_path)
-        self.tree = Tree(self.root, real_path, self._filter, self._settings)
+        self.filter = self._make_filter(real_path)
+        self.tree = Tree(self.root, real_path, self.filter, self._settings)
         if known is not None and known.real_path == real_path:
             self.tree.directories = known.directories
         self.catalog = RootCatalog(self.tree, self._settings, previous)

@@ -5,7 +5,6 @@ Reading is an attribute: the engine's thread swaps one reference, and whoever re
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -13,7 +12,7 @@ from concurrent.futures import Future
 from types import TracebackType
 from typing import Protocol
 
-from .changes import compare, merge
+from .changes import merge
 from .errors import ClosedError
 from .health import RootHealth
 from .listeners import Listener, ListenerRegistry
@@ -112,6 +111,8 @@ class Workspace:
 
     async def changes(self) -> AsyncIterator[SkillsChanged]:
         """Every change from now on, for `async for` under asyncio. A consumer that falls behind gets changes merged."""
+        import asyncio  # here and below, because a gateway without it need not pay for it
+
         loop = asyncio.get_running_loop()
         arrived = asyncio.Event()
         waiting: list[SkillsChanged] = []
@@ -182,11 +183,15 @@ class Workspace:
         self.close()
 
     async def __aenter__(self) -> Workspace:
+        import asyncio
+
         return await asyncio.to_thread(self.start)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        import asyncio
+
         await asyncio.to_thread(self.close)
 
     def __repr__(self) -> str:
@@ -207,7 +212,7 @@ class Workspace:
         with self._newer:
             self._snapshot = after
             self._newer.notify_all()
-        self._listeners.publish(compare(before, after, workspace=self.name, reason=reason))
+        self._listeners.publish(after, reason)
 
     def _tell_health(self) -> None:
         """Tells health listeners of each root whose mode or reason changed. For the engine's thread alone."""

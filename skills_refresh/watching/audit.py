@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from ..listing import Directory, hidden_skills
+from ..listing import Directory, follow_link, hidden_skills
 from ..reading import signature_of
 
 
@@ -45,11 +45,7 @@ def audit(directories: Iterable[Directory], *, look_twice: bool = True) -> dict[
 
 
 def _links_differ(directory: Directory) -> bool:
-    for name, target in directory.links.items():
-        path = os.path.join(directory.path, name)
-        if (os.path.realpath(path) if os.path.exists(path) else None) != target:
-            return True
-    return False
+    return any(follow_link(os.path.join(directory.path, name))[0] != target for name, target in directory.links.items())
 
 
 def _hidden_differ(directory: Directory) -> bool:

@@ -116,7 +116,7 @@ def _is_utf8(path: str) -> bool:
 
 def _not_armed(instance: Instance) -> Iterator[str]:
     """The paths of `instance` that the kernel does not watch: it swallows every error, so what it did is checked."""
-    inodes = instance.watched_inodes()
+    inodes = None if instance.is_complete() else instance.watched_inodes()
     if inodes is None or len(inodes) >= len(instance.paths):
         return
     watched = set(inodes)

@@ -1,0 +1,5 @@
+"""`python -m skills_refresh`."""
+
+from .cli import main
+
+main()

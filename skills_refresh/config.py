@@ -1,0 +1,166 @@
+"""Where settings come from: flags over `SKILLS_REFRESH_*` over the project's file over the user's file over defaults.
+
+A project's file is the nearest `skills-refresh.toml`, or `pyproject.toml` with a table `[tool.skills-refresh]`, in the
+working directory or above. Relative paths in a file start at its directory. An unknown key is an error that names the
+nearest known one: a misspelt setting that is silently ignored costs an afternoon.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from .errors import ConfigError
+from .roots import Root, default_roots, make_roots
+from .settings import Settings
+
+PROJECT_FILE = "skills-refresh.toml"
+ENVIRONMENT_PREFIX = "SKILLS_REFRESH_"
+# Variables with our prefix that are no settings: the file to read instead of the project's.
+CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+
+
+class Key(NamedTuple):
+    """One setting: its kind (`paths`, `words` or `number`) and what it means, for `--help` and the documentation."""
+
+    kind: str
+    help: str
+
+
+KEYS: dict[str, Key] = {
+    "roots": Key("paths", "Directories that hold skills; earlier ones win."),
+    "extensions": Key("words", "File extensions that count beside the built-in ones, such as .svg."),
+    "names": Key("words", "File names that count whatever their extension, such as Justfile."),
+    "exclude": Key("words", "gitignore-style patterns to leave out; !PATTERN takes a built-in exclude back."),
+    "allow_link_targets": Key("paths", "Directories outside of the roots that links may lead to."),
+    "max_depth": Key("number", "How many levels below a root skills are searched."),
+    "max_directories": Key("number", "How many directories are searched for skills in each root."),
+    "max_skills": Key("number", "How many skills each root may hold."),
+    "max_skill_bytes": Key("number", "How large a SKILL.md may be, in bytes."),
+}
+
+
+class Config(NamedTuple):
+    """What was configured: the roots, the settings, and the places they came from, the strongest first."""
+
+    roots: tuple[Root, ...]
+    settings: Settings
+    sources: tuple[str, ...]
+
+
+def load_config(
+    flags: Mapping[str, object] | None = None,
+    *,
+    config_file: Path | None = None,
+    directory: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Config:
+    """The configuration for a command run in `directory` (the working directory).
+
+    `flags` are values from a command line, by key. `config_file` is read instead of the project's file. Raises
+    `ConfigError` for an unknown key, a value of the wrong type, or a file that cannot be read.
+    """
+    base = directory or Path.cwd()
+    merged: dict[str, object] = {}
+    sources: list[str] = []
+    layers = [
+        ("flags", {key: value for key, value in (flags or {}).items() if value not in (None, ())}, base),
+        ("environment", _from_environment(environment), base),
+        *_files(base, config_file, environment),
+    ]
+    for source, values, relative_to in layers:
+        if values:
+            sources.append(source)
+        for key, value in values.items():
+            checked = _checked(source, key, value, relative_to)
+            merged.setdefault(key, checked)
+    roots = merged.pop("roots", ())
+    assert isinstance(roots, tuple)
+    return Config(make_roots(roots) or default_roots(), Settings(**merged), tuple(sources))  # type: ignore[arg-type]  # each value was checked against KEYS, whose names a test compares with the fields
+
+
+def _files(
+    base: Path, config_file: Path | None, environment: Mapping[str, str]
+) -> Iterator[tuple[str, dict[str, object], Path]]:
+    chosen = config_file or (Path(environment[CONFIG_VARIABLE]) if CONFIG_VARIABLE in environment else None)
+    if chosen is not None:
+        yield str(chosen), _read(base / chosen), (base / chosen).parent
+    else:
+        for directory in (base, *base.absolute().parents):
+            values = _project_values(directory)
+            if values is not None:
+                yield values[0], values[1], directory
+                break
+    import platformdirs  # here, because only the command line reads files
+
+    user_file = platformdirs.user_config_path("skills-refresh") / "config.toml"
+    if user_file.is_file():
+        yield str(user_file), _read(user_file), user_file.parent
+
+
+def _project_values(directory: Path) -> tuple[str, dict[str, object]] | None:
+    own = directory / PROJECT_FILE
+    if own.is_file():
+        return str(own), _read(own)
+    shared = directory / "pyproject.toml"
+    if shared.is_file():
+        tool = _read(shared).get("tool")
+        values = tool.get("skills-refresh") if isinstance(tool, dict) else None
+        if isinstance(values, dict):
+            return f"{shared} [tool.skills-refresh]", values
+    return None
+
+
+def _read(path: Path) -> dict[str, object]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}; name another file with --config") from error
+    except ValueError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}; mend the file") from error
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+            continue
+        key = variable[len(ENVIRONMENT_PREFIX) :].lower()
+        kind = _known("environment", key).kind
+        if kind == "number":
+            found[key] = int(text) if text.strip().isdigit() else text
+        else:
+            separator = os.pathsep if kind == "paths" else ","
+            found[key] = [part.strip() for part in text.split(separator) if part.strip()]
+    return found
+
+
+def _known(source: str, key: str) -> Key:
+    known = KEYS.get(key)
+    if known is None:
+        nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.4)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(KEYS)}"
+        raise ConfigError(f"{source}: unknown setting {key!r}; {hint}")
+    return known
+
+
+def _checked(source: str, key: str, value: object, base: Path) -> object:
+    """`value` as `Settings` wants it."""
+    kind = _known(source, key).kind
+    if kind == "number":
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+        raise ConfigError(f"{source}: {key} is {value!r}; it must be a whole number above 0")
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ConfigError(f"{source}: {key} is {value!r}; it must be a list of strings")
+    if kind == "paths":
+        return tuple(Path(root.path) for root in make_roots(value, base=base))
+    return tuple(value)

@@ -1,0 +1,119 @@
+"""The JSON shapes of skills, snapshots, changes and health, the same behind every door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from .escaping import printable
+from .health import RootHealth
+from .model import Skill, SkillsChanged, Snapshot
+from .problems import Problem
+
+JsonObject = dict[str, object]
+
+
+def path_json(path: Path) -> str:
+    """A path as text; bytes that are not UTF-8 are escaped, for no JSON can hold them."""
+    return printable(str(path)) if any("\ud800" <= character <= "\udfff" for character in str(path)) else str(path)
+
+
+def problem_json(found: Problem) -> JsonObject:
+    """One problem."""
+    return {
+        "code": found.code,
+        "severity": found.severity,
+        "path": path_json(found.path),
+        "message": found.message,
+    }
+
+
+def problems_json(found: Iterable[Problem]) -> list[JsonObject]:
+    """Problems, in their order."""
+    return [problem_json(item) for item in found]
+
+
+def skill_json(skill: Skill) -> JsonObject:
+    """One skill as a list shows it; `files` counts its relevant files, `SKILL.md` among them."""
+    return {
+        "name": skill.name,
+        "description": skill.description,
+        "location": path_json(skill.location),
+        "root": path_json(skill.root),
+        "digest": skill.digest,
+        "files": len(skill.files),
+    }
+
+
+def skill_details_json(skill: Skill) -> JsonObject:
+    """One skill with everything that is known of it."""
+    return {
+        **skill_json(skill),
+        "frontmatter": plain(skill.frontmatter),
+        "files": [file._asdict() | {"path": path_json(Path(file.path))} for file in skill.files],
+        "instructions": skill.instructions(),
+    }
+
+
+def snapshot_json(snapshot: Snapshot) -> JsonObject:
+    """A snapshot's digest, skills and problems."""
+    return {
+        "digest": snapshot.digest,
+        "skills": [skill_json(skill) for skill in snapshot.skills.values()],
+        "problems": problems_json(snapshot.problems),
+    }
+
+
+def health_json(health: RootHealth) -> JsonObject:
+    """One root's health."""
+    return health._asdict() | {"path": path_json(health.path)}
+
+
+def ready_json(snapshot: Snapshot, roots: Iterable[RootHealth]) -> JsonObject:
+    """The first line of `watch`."""
+    return {
+        "type": "ready",
+        "version": snapshot.version,
+        "digest": snapshot.digest,
+        "skills": len(snapshot.skills),
+        "roots": [health_json(health) for health in roots],
+        "problems": problems_json(snapshot.problems),
+    }
+
+
+def changed_json(change: SkillsChanged) -> JsonObject:
+    """One change; `problems` is there only when they differ from those before."""
+    encoded: JsonObject = {
+        "type": "changed",
+        "version": change.version,
+        "previous": change.previous,
+        "reason": change.reason,
+        "digest": change.snapshot.digest,
+        "skills": len(change.snapshot.skills),
+        "changes": [
+            {
+                "skill": item.skill,
+                "kind": item.kind,
+                "aspects": list(item.aspects),
+                "paths": [path_json(path) for path in item.paths],
+            }
+            for item in change.changes
+        ],
+    }
+    if change.before is None or change.before.problems != change.snapshot.problems:
+        encoded["problems"] = problems_json(change.snapshot.problems)
+    return encoded
+
+
+def health_line_json(health: RootHealth) -> JsonObject:
+    """A root whose mode or reason has changed."""
+    return {"type": "health", **health_json(health)}
+
+
+def plain(value: object) -> object:
+    """Frontmatter as plain lists and dictionaries."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value

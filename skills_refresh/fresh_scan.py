@@ -1,0 +1,45 @@
+"""`scan`: one look at some roots, without watching. What `list` shows, and what a live workspace must equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from os import PathLike
+from typing import NamedTuple
+
+from .files_digest import files_digest
+from .model import Snapshot
+from .resolution import Resolver
+from .roots import Root, resolve_roots
+from .settings import Settings
+from .versions import VersionCounter
+from .watched_root import WatchedRoot
+
+
+class Scan(NamedTuple):
+    """What one look found: the snapshot, and the digest over all relevant files (path, size and mtime)."""
+
+    snapshot: Snapshot
+    files_digest: str
+
+
+def scan(roots: Iterable[str | PathLike[str] | Root] = (), settings: Settings | None = None) -> Scan:
+    """The skills of `roots` (the default ones where none are given) as they are on disk now.
+
+    Safe from any thread; takes no descriptors and no kernel watches beyond the call.
+    """
+    snapshot, opened = scan_roots(resolve_roots(roots), settings or Settings())
+    return Scan(snapshot, files_digest([watched.tree for watched in opened]))
+
+
+def scan_roots(roots: tuple[Root, ...], settings: Settings) -> tuple[Snapshot, list[WatchedRoot]]:
+    """The snapshot of `roots` together with what was read, for those who look closer."""
+    opened = [WatchedRoot(root, settings) for root in roots]
+    names: set[str] = set()
+    for watched in opened:
+        _, found = watched.open()
+        names |= found
+    catalogs = [watched.catalog for watched in opened if watched.catalog is not None]
+    problems = tuple(found for watched in opened for found in watched.problems)
+    snapshot = Resolver().next_snapshot(None, catalogs, names, problems, VersionCounter().next)
+    assert snapshot is not None, "without a snapshot before it, there always is a next one"
+    return snapshot, opened

@@ -1,0 +1,76 @@
+"""What all tests share: a root to put skills into, workspaces on it, and waiting for a condition with a deadline."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from skills_refresh import Engine, Settings, Workspace, watch
+
+DEADLINE_S = 10.0
+
+settings.register_profile("ci", max_examples=60, stateful_step_count=30, deadline=None)
+settings.register_profile("fuzz", max_examples=600, stateful_step_count=60, deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+class SkillsRoot:
+    """A directory in which a test keeps skills."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    def add(self, name: str, *, description: str = "Does it.", body: str = "Do it.\n", files: dict[str, str] | None = None) -> Path:
+        """Writes the skill `name` (which may be a path) and returns its directory."""
+        directory = self.path / name
+        self.write(f"{name}/SKILL.md", skill_text(directory.name, description, body))
+        for path, text in (files or {}).items():
+            self.write(f"{name}/{path}", text)
+        return directory
+
+    def write(self, relative: str, content: str | bytes) -> Path:
+        """Writes a file below the root, with its directories."""
+        path = self.path / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+
+def skill_text(name: str, description: str = "Does it.", body: str = "Do it.\n") -> str:
+    """A well-formed SKILL.md."""
+    return f"---\nname: {name}\ndescription: {description}\n---\n\n{body}"
+
+
+def wait_for(condition: Callable[[], object], what: str = "the condition", timeout: float = DEADLINE_S) -> None:
+    """Returns as soon as `condition()` is true; fails after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"{what} did not come true within {timeout} s")
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def skills_root(tmp_path: Path) -> SkillsRoot:
+    """An empty root."""
+    return SkillsRoot(tmp_path / "skills")
+
+
+@pytest.fixture
+def open_workspace() -> Iterator[Callable[..., Workspace]]:
+    """A function that opens a workspace on some roots; everything is closed at the end."""
+    with ExitStack() as stack:
+
+        def open_it(*roots: Path, settings: Settings | None = None, engine: Engine | None = None) -> Workspace:
+            if engine is not None:
+                return stack.enter_context(engine.open(roots))
+            return stack.enter_context(watch(*roots, settings=settings))
+
+        yield open_it
