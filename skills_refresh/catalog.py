@@ -1,7 +1,8 @@
 """One root's skills: what the tree holds becomes `Skill` objects and problems.
 
 A skill is built again only when the tree says that something of it may differ, and the old object is kept when nothing
-visible does. A skill whose `SKILL.md` cannot be read any more keeps its last good version until it is mended or deleted.
+visible does. A skill whose `SKILL.md` cannot be read any more keeps its last good version until it is mended or
+deleted.
 """
 
 from __future__ import annotations
@@ -234,7 +235,8 @@ class RootCatalog:
 
 def shadowed(loser: Skill | None, winner: Skill | None, name: str) -> Problem:
     """The problem that `loser` is not used because `winner` has the same name and comes first."""
-    assert loser is not None and winner is not None
+    assert loser is not None
+    assert winner is not None
     return problem("shadowed", loser.location, f"the name '{name}' is taken by {winner.location}, which comes first")
 
 

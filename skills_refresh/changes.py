@@ -36,7 +36,9 @@ def _skill_changes(old: Mapping[str, Skill], new: Mapping[str, Skill]) -> Iterab
         if was is None or now is None:
             skill = now or was
             assert skill is not None
-            yield SkillChange(name, "removed" if now is None else "added", _aspects_of(skill), _paths(skill, skill.files))
+            yield SkillChange(
+                name, "removed" if now is None else "added", _aspects_of(skill), _paths(skill, skill.files)
+            )
         else:
             yield SkillChange(name, "changed", *_difference(was, now))
 

@@ -56,7 +56,9 @@ def diagnose(watched: WatchedRoot) -> Diagnosis:
         for directory in directories
         for path, rule in _pruned(directory, watched.filter)
     )
-    timed = sorted((Slow(Path(directory.path), _time(directory)) for directory in directories), key=lambda slow: -slow[1])
+    timed = sorted(
+        (Slow(Path(directory.path), _time(directory)) for directory in directories), key=lambda slow: -slow[1]
+    )
     files = sum(len(directory.files) for directory in directories)
     return Diagnosis(Path(watched.root.path), len(directories), files, pruned, tuple(timed[:SLOWEST]))
 

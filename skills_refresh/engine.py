@@ -56,7 +56,9 @@ class Engine:
     Starts its thread with its first workspace. Safe from any thread; a context manager.
     """
 
-    def __init__(self, settings: Settings | None = None, *, make_watcher: Callable[..., Watcher] = make_watcher) -> None:
+    def __init__(
+        self, settings: Settings | None = None, *, make_watcher: Callable[..., Watcher] = make_watcher
+    ) -> None:
         self._settings = settings or Settings()
         self._make_watcher = make_watcher
         self._lock = threading.Lock()
@@ -215,10 +217,10 @@ class Engine:
         found = bool(suspect)
         if events:
             for watched in self._roots.values():
-                if watched.rules_changed(events):
-                    self._reopen[watched] = "config"
-                elif watched.tree is not None and (3, watched.tree.real_path) in events and watched.moved():
+                if watched.replaced(events):
                     self._reopen[watched] = "roots"
+                elif watched.rules_changed(events):
+                    self._reopen.setdefault(watched, "config")
                 dirty = watched.dirty(events)
                 if dirty:
                     watched.last_event = time.time()
@@ -247,7 +249,12 @@ class Engine:
         self._tell_health()
 
     def _audit(self, watched: WatchedRoot) -> None:
-        if watched.tree is not None:
+        """Compares all that is known of a root with the disk, by `stat` alone."""
+        if watched.moved():
+            self._reopen[watched] = "roots"
+        elif watched.rules_changed():
+            self._reopen.setdefault(watched, "config")
+        elif watched.tree is not None:
             differing = audit(watched.tree.directories.values())
             if differing:
                 self._gather()  # what events tell just now was not found by the audit alone
@@ -354,13 +361,9 @@ class Engine:
             reason = "watch"
         self._debounce.take()
         for watched in self._workspaces.get(workspace, ()):
-            if watched.moved():
-                self._reopen[watched] = "roots"
-            elif watched.tree is not None and read_all:
+            self._audit(watched)
+            if watched.tree is not None and read_all:
                 self._mark(watched, {path: set() for path in watched.tree.directories})
-                self._audit(watched)
-            else:
-                self._audit(watched)
         self._reconcile(reason)
 
 
@@ -375,9 +378,7 @@ def _is_racy(directory: Directory) -> bool:
     return directory.racy or any(entry.racy for entry in directory.files.values())
 
 
-def watch(
-    *roots: str | PathLike[str] | Root, settings: Settings | None = None, name: str = ""
-) -> Workspace:
+def watch(*roots: str | PathLike[str] | Root, settings: Settings | None = None, name: str = "") -> Workspace:
     """A workspace on `roots` with an engine of its own: the shortest way in.
 
     Earlier roots win; without any, the default ones are watched. It starts when it is entered::

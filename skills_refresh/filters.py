@@ -1,7 +1,7 @@
 """`SkillFilter`: what is relevant. One policy for the planner, the scan and the events.
 
-Rules: paths are looked at relative to their root, component by component, so a root below a folder called `.venv` works.
-Directories are excluded by name (everywhere, or only inside a skill) and by gitignore-style patterns; files are allowed
+Rules: paths are looked at relative to their root, component by component, so a root below a folder called `.venv`
+works. Directories are excluded by name (everywhere, or only inside a skill) and by gitignore-style patterns; files are allowed
 by extension or by name. A decision is a sentence that names the rule, or None: what a user can ask about, the machine
 decides with.
 """
@@ -82,10 +82,10 @@ class SkillFilter(BaseFilter):
             if verdict.include is not None:
                 return f"pattern {self._patterns[verdict.index or 0]!r}" if verdict.include else None
         name = directory.rpartition("/")[2]
+        if name.startswith(".") and is_hidden(name):
+            return "hidden"
         if name in EXCLUDED_EVERYWHERE or name.endswith(EXCLUDED_SUFFIX):
             return "excluded everywhere"
-        if name.startswith("."):
-            return "hidden"
         if in_skill and name in EXCLUDED_IN_SKILL:
             return "excluded inside a skill"
         return None
@@ -123,7 +123,9 @@ class SkillFilter(BaseFilter):
         A directory is relevant when it is not excluded. What was deleted can no longer be asked whether it was a
         directory: without an extension it may have been one, and counts.
         """
-        root = next((root for root in self._roots if path == root or path.startswith(root.rstrip(os.sep) + os.sep)), None)
+        root = next(
+            (root for root in self._roots if path == root or path.startswith(root.rstrip(os.sep) + os.sep)), None
+        )
         if root is None:
             return False
         relative = path[len(root) :].strip(os.sep).replace(os.sep, "/")
@@ -149,6 +151,11 @@ class SkillFilter(BaseFilter):
 
     def __repr__(self) -> str:
         return f"SkillFilter({', '.join(map(repr, self._roots))}, patterns={self._patterns!r})"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether `name` is left out for its leading dot alone, and not for being known as a cache and the like."""
+    return name.startswith(".") and name not in EXCLUDED_EVERYWHERE
 
 
 def ignore_file_patterns(root: str) -> tuple[str, ...]:

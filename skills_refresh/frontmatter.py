@@ -12,12 +12,12 @@ import math
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from .escaping import printable
 
 if TYPE_CHECKING:
-    from yaml import Node, SafeLoader
+    from yaml import MappingNode, Node, SafeLoader
 
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 64
@@ -158,7 +158,7 @@ class _Freezer:
         if node.tag == "tag:yaml.org,2002:str":
             return node.value
         if node.tag == "tag:yaml.org,2002:map":
-            self._loader.flatten_mapping(node)  # merge keys (<<)
+            self._loader.flatten_mapping(cast("MappingNode", node))  # merge keys (<<)
             pairs = ((self.freeze(key, depth + 1), self.freeze(value, depth + 1)) for key, value in node.value)
             return MappingProxyType({str(key): value for key, value in pairs})
         if node.tag == "tag:yaml.org,2002:seq":

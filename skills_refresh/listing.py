@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Collection
 
-from .filters import SKILL_FILE, SkillFilter
+from .filters import SKILL_FILE, SkillFilter, is_hidden
 from .problems import Problem, problem
 from .reading import FileEntry, Signature, is_racy, read_file, signature_of
 from .roots import Root
@@ -25,7 +25,8 @@ class Directory:
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
-    the names of links that matter to where they lead (None: nowhere). `hidden` are hidden directories that hold skills.
+    the names of links that matter to where they lead (None: nowhere), `hidden` the names of hidden directories outside of
+    skills to the `SKILL.md` files that are left out there.
     """
 
     __slots__ = (
@@ -44,7 +45,7 @@ class Directory:
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
         self.links: dict[str, str | None] = {}
-        self.hidden: tuple[str, ...] = ()
+        self.hidden: dict[str, tuple[str, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
 
@@ -65,7 +66,7 @@ class Lister:
         self._root = root.path
         self._filter = skill_filter
         self._skill_bytes = settings.max_skill_bytes
-        self._allowed = tuple(os.path.realpath(path) for path in (real_path, *settings.allow_link_targets))
+        self._allowed = (real_path, *(os.path.realpath(path) for path in settings.allow_link_targets))
 
     def shown(self, relative: str, name: str = "") -> str:
         """The path to show to a user: below the root as the user wrote it."""
@@ -104,7 +105,7 @@ class Lister:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
                 elif not self._filter.prunes(prefix + name, in_skill=directory.skill is not None):
                     directory.children[name] = f"{directory.path}{os.sep}{name}"
-                elif name.startswith(".") and directory.skill is None:
+                elif directory.skill is None and is_hidden(name):
                     self._add_hidden(directory, name)
             elif self._filter.reads(prefix + name):
                 if entry.is_file(follow_symlinks=False):
@@ -116,7 +117,12 @@ class Lister:
         return True
 
     def _add_file(
-        self, directory: Directory, entry: os.DirEntry[str], known: FileEntry | None, touched: bool, follow: bool = False
+        self,
+        directory: Directory,
+        entry: os.DirEntry[str],
+        known: FileEntry | None,
+        touched: bool,
+        follow: bool = False,
     ) -> None:
         name = entry.name
         path = f"{directory.path}{os.sep}{name}"
@@ -159,10 +165,11 @@ class Lister:
         return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
 
     def _add_hidden(self, directory: Directory, name: str) -> None:
-        if hidden_skills(os.path.join(directory.path, name)):
-            directory.hidden += (name,)
-            message = "lies in a hidden directory and is not searched"
-            self._tell(directory, os.path.join(name, "skills"), "hidden-skills", message)
+        directory.hidden[name] = hidden_skills(os.path.join(directory.path, name))
+        for file in directory.hidden[name]:
+            self._tell(
+                directory, os.path.join(name, file), "hidden-skill", "is not loaded: it lies in a hidden directory"
+            )
 
     def _check_name(self, directory: Directory, name: str) -> None:
         if any("\udc80" <= character <= "\udcff" for character in name):
@@ -201,6 +208,12 @@ def follow_link(path: str) -> tuple[str | None, int]:
         return None, 0
 
 
-def hidden_skills(path: str) -> bool:
-    """Whether the hidden directory `path` holds a directory `skills`, as those of many agents do."""
-    return os.path.isdir(os.path.join(path, "skills"))
+def hidden_skills(path: str) -> tuple[str, ...]:
+    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it: there agents keep theirs."""
+    try:
+        with os.scandir(os.path.join(path, "skills")) as scan:
+            names = sorted(entry.name for entry in scan)
+    except OSError:
+        return ()
+    found = (os.path.join("skills", name, SKILL_FILE) for name in names)
+    return tuple(file for file in found if os.path.lexists(os.path.join(path, file)))

@@ -122,25 +122,25 @@ class Tree:
 
     def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange) -> None:
         dropped: dict[str, Directory] = {}
-        queue = deque(
-            (self.directories[path], names) for path, names in sorted(dirty.items()) if path in self.directories
+        # What to read, what is known of it (None: it is new), and the names that were touched in it.
+        queue: deque[tuple[Directory, Directory | None, set[str]]] = deque(
+            (self.directories[path], self.directories[path], names)
+            for path, names in sorted(dirty.items())
+            if path in self.directories
         )
         while queue:
-            old, touched = queue.popleft()
-            known = self.directories.get(old.path)
-            if known is not None and known is not old:
-                continue  # read already, on the way down from a directory above it
-            if known is None and old.path in change.removed:
-                continue  # went with a directory above it
-            new = Directory(old.path, old.relative, old.parent, old.above)
+            place, known, touched = queue.popleft()
+            if self.directories.get(place.path) is not known:
+                continue  # read already on the way down from above, or gone with what is above it
+            new = Directory(place.path, place.relative, place.parent, place.above)
             if known is None and not self._may_search(new):
                 raise _TooEntangled
-            if not self._lister.read(new, known or dropped.get(old.path), touched):
+            if not self._lister.read(new, known or dropped.get(new.path), touched):
                 if known is not None:
-                    self._drop(old.path, change, dropped)
-                    parent = self.directories.get(old.parent or "")
+                    self._drop(new.path, change, dropped)
+                    parent = self.directories.get(new.parent or "")
                     if parent is not None:
-                        queue.append((parent, set()))
+                        queue.append((parent, parent, set()))
                 continue
             self._check_entanglement(new, known, touched)
             self._note(change, known)
@@ -153,7 +153,7 @@ class Tree:
             if known is None:
                 change.added.add(new.path)
             entered = (child for _, child in self._entered(new) if child.path not in self.directories)
-            queue.extendleft((child, set()) for child in entered)
+            queue.extendleft((child, None, set()) for child in entered)
 
     def _check_entanglement(self, new: Directory, known: Directory | None, touched: set[str]) -> None:
         same = (
@@ -222,4 +222,3 @@ class Tree:
                 change.loose.add(directory.path)
             else:
                 change.skills.add(directory.skill)
-

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from .catalog import RootCatalog
 from .errors import ConfigError
-from .filters import SkillFilter, ignore_file_patterns
+from .filters import IGNORE_FILE, SkillFilter, ignore_file_patterns
 from .health import Mode, RootHealth
 from .problems import Problem, problem
+from .reading import Signature, signature_of
 from .roots import Root
 from .settings import Settings
 from .tree import Tree, TreeChange
-from .watching.base import Event
+from .watching.base import DELETED, Event
 from .watching.hints import Dirty, dirty_directories, touches_ignore_file
 
 
@@ -37,11 +38,20 @@ class WatchedRoot:
         self.found_by_audit = 0
         self._settings = settings
         self._identity: tuple[int, int] | None = None
+        self._rules: Signature | None = None
         self.filter = SkillFilter(root.path)
 
     def moved(self) -> bool:
         """Whether the root's path leads to another directory than when it was opened, or to none, or to one at last."""
         return _identify(self.root.path) != self._identity
+
+    def replaced(self, events: set[Event]) -> bool:
+        """Whether `events` say that the root's directory itself was deleted or moved away. Another one may have taken
+        its place meanwhile, and even its inode, so it must be opened as if it had never been seen."""
+        if self.tree is None or (DELETED, self.tree.real_path) not in events:
+            return False
+        self._identity = None
+        return True
 
     def open(self) -> tuple[TreeChange, set[str]]:
         """Reads the root from the start; returns what entered and left the plan, and the names that may differ.
@@ -57,8 +67,10 @@ class WatchedRoot:
         same = identity == self._identity
         self._identity = identity
         names = set(previous.skills) if previous is not None else set()
-        if not self._open_tree(before if same else None, previous) or self.tree is None or self.catalog is None:
+        opened = self._open_tree(before if same else None, previous)
+        if opened is None:
             return TreeChange(removed=gone), names
+        self.tree, self.catalog = opened
         change = self.tree.read_all()
         if not same:
             change.removed |= gone
@@ -68,9 +80,14 @@ class WatchedRoot:
         """The directories that `events` make dirty."""
         return {} if self.tree is None else dirty_directories(events, self.tree, self.filter)
 
-    def rules_changed(self, events: set[Event]) -> bool:
-        """Whether `events` touch the root's `.skillsignore`, so that the root must be opened anew."""
-        return self.tree is not None and touches_ignore_file(events, self.tree)
+    def rules_changed(self, events: set[Event] | None = None) -> bool:
+        """Whether the root's `.skillsignore` was touched, so that the root must be opened anew: according to `events`,
+        or, without them, by its signature."""
+        if self.tree is None:
+            return False
+        if events is not None:
+            return touches_ignore_file(events, self.tree)
+        return _signature(os.path.join(self.tree.real_path, IGNORE_FILE)) != self._rules
 
     def health(self) -> RootHealth:
         """How the root is watched just now."""
@@ -95,7 +112,7 @@ class WatchedRoot:
         reason = f"{len(self.polled)} of {len(self.tree.directories)} directories cannot be watched and are polled"
         return ("degraded" if len(self.polled) < len(self.tree.directories) else "polling"), reason
 
-    def _open_tree(self, known: Tree | None, previous: RootCatalog | None) -> bool:
+    def _open_tree(self, known: Tree | None, previous: RootCatalog | None) -> tuple[Tree, RootCatalog] | None:
         path = self.root.path
         try:
             is_directory = stat.S_ISDIR(os.stat(path).st_mode)
@@ -103,29 +120,27 @@ class WatchedRoot:
         except (FileNotFoundError, NotADirectoryError):
             if not self.root.optional:
                 self.problems = (problem("missing-root", path, "does not exist; it is waited for"),)
-            return False
+            return None
         except OSError as error:
             self.problems = (problem("unreadable", path, f"cannot be looked at: {error.strerror}"),)
-            return False
+            return None
         if not is_directory:
             self.problems = (problem("root-not-a-directory", path, "is a file, not a directory that holds skills"),)
-            return False
+            return None
         self.filter = self._make_filter(real_path)
-        self.tree = Tree(self.root, real_path, self.filter, self._settings)
+        tree = Tree(self.root, real_path, self.filter, self._settings)
         if known is not None and known.real_path == real_path:
-            self.tree.directories = known.directories
-        self.catalog = RootCatalog(self.tree, self._settings, previous)
-        return True
+            tree.directories = known.directories
+        return tree, RootCatalog(tree, self._settings, previous)
 
     def _make_filter(self, real_path: str) -> SkillFilter:
         settings = self._settings
+        self._rules = _signature(os.path.join(real_path, IGNORE_FILE))
         try:
             patterns = settings.exclude + ignore_file_patterns(real_path)
-            return SkillFilter(
-                self.root.path, extensions=settings.extensions, names=settings.names, patterns=patterns
-            )
+            return SkillFilter(self.root.path, extensions=settings.extensions, names=settings.names, patterns=patterns)
         except (ConfigError, OSError, UnicodeError) as error:
-            path = os.path.join(self.root.path, ".skillsignore")
+            path = os.path.join(self.root.path, IGNORE_FILE)
             self.problems = (problem("invalid-ignore-file", path, f"is not used: {error}"),)
             return SkillFilter(
                 self.root.path, extensions=settings.extensions, names=settings.names, patterns=settings.exclude
@@ -139,3 +154,10 @@ def _identify(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino)
+
+
+def _signature(path: str) -> Signature | None:
+    try:
+        return signature_of(os.stat(path))
+    except OSError:
+        return None

@@ -27,7 +27,9 @@ class SkillsRoot:
         self.path = path
         path.mkdir(parents=True, exist_ok=True)
 
-    def add(self, name: str, *, description: str = "Does it.", body: str = "Do it.\n", files: dict[str, str] | None = None) -> Path:
+    def add(
+        self, name: str, *, description: str = "Does it.", body: str = "Do it.\n", files: dict[str, str] | None = None
+    ) -> Path:
         """Writes the skill `name` (which may be a path) and returns its directory."""
         directory = self.path / name
         self.write(f"{name}/SKILL.md", skill_text(directory.name, description, body))

@@ -11,9 +11,9 @@ from ..diagnosis import Diagnosis, diagnose, explain
 from ..encoding import health_json, path_json, problems_json
 from ..engine import watch
 from ..escaping import printable
+from ..fresh_scan import scan_roots
 from ..health import RootHealth
 from ..model import Snapshot
-from ..fresh_scan import scan_roots
 from ..watching.limits import inotify_limit, kernel_watches, open_descriptors
 from .options import json_flag, read_config, root_arguments
 from .output import count, print_problems, sign_of_life, to_json

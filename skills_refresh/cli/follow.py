@@ -131,7 +131,9 @@ def _lines(change: SkillsChanged) -> list[str]:
     lines = [f"{start}  {_describe(item)}" for item in change.changes]
     before = set(change.before.problems) if change.before is not None else set()
     after = set(change.snapshot.problems)
-    lines += [f"{start}  {_problem('problem', 'red', found)}" for found in change.snapshot.problems if found not in before]
+    lines += [
+        f"{start}  {_problem('problem', 'red', found)}" for found in change.snapshot.problems if found not in before
+    ]
     lines += [f"{start}  {_problem('mended', 'green', found)}" for found in sorted(before - after)]
     return lines
 

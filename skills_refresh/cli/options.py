@@ -13,7 +13,12 @@ from ..config import KEYS, Config, load_config
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 # The flags for settings that hold several values; each may be given more than once.
-_FLAGS = {"extensions": "--extension", "names": "--name", "exclude": "--exclude", "allow_link_targets": "--allow-link-target"}
+_FLAGS = {
+    "extensions": "--extension",
+    "names": "--name",
+    "exclude": "--exclude",
+    "allow_link_targets": "--allow-link-target",
+}
 
 
 def root_arguments(command: _Command) -> _Command:

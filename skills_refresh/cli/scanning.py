@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..config import Config
 from ..errors import ConfigError
-from ..model import Snapshot
 from ..fresh_scan import Scan, scan
+from ..model import Snapshot
 from .output import sign_of_life
 
 

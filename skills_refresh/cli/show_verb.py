@@ -41,7 +41,11 @@ def _print(skill: Skill) -> None:
         ("description", skill.description),
         ("location", str(skill.location)),
         ("digest", skill.digest),
-        *((key, to_json(plain(value))) for key, value in skill.frontmatter.items() if key not in ("name", "description")),
+        *(
+            (key, to_json(plain(value)))
+            for key, value in skill.frontmatter.items()
+            if key not in ("name", "description")
+        ),
     ):
         click.echo(f"{click.style(printable(label) + ':', bold=True)} {printable(text)}")
     click.echo(click.style("files:", bold=True))

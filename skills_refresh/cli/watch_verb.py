@@ -14,7 +14,10 @@ from .stdout import following
 @root_arguments
 @json_flag
 @click.option(
-    "--files-digest", "with_digest", is_flag=True, help="Add files_digest to each line; for checking, it takes a full pass."
+    "--files-digest",
+    "with_digest",
+    is_flag=True,
+    help="Add files_digest to each line; for checking, it takes a full pass.",
 )
 def command(as_json: bool, with_digest: bool, **arguments: Any) -> None:
     """Follow every change as it happens, until Ctrl-C.

@@ -35,9 +35,9 @@ def audit(directories: Iterable[Directory], *, look_twice: bool = True) -> dict[
                 found = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
             except OSError:
                 found = None
-            if found != entry.signature and (entry.signature is not None or entry.error is None):
-                names.add(name)
-            elif look_twice and entry.racy:
+            if (found != entry.signature and (entry.signature is not None or entry.error is None)) or (
+                look_twice and entry.racy
+            ):
                 names.add(name)
         if differs or names or (directory.links and _links_differ(directory)) or _hidden_differ(directory):
             dirty[path] = names
@@ -49,4 +49,4 @@ def _links_differ(directory: Directory) -> bool:
 
 
 def _hidden_differ(directory: Directory) -> bool:
-    return any(not hidden_skills(os.path.join(directory.path, name)) for name in directory.hidden)
+    return any(hidden_skills(os.path.join(directory.path, name)) != found for name, found in directory.hidden.items())

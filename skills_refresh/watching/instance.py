@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import NoReturn
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
@@ -56,7 +56,7 @@ class Instance:
         self.paths = set(paths)
         self.descriptor: int | None = None
         before = _inotify_descriptors()
-        with _on_one_processor() if len(paths) >= _WORTH_PINNING else suppress():
+        with _on_one_processor() if len(paths) >= _WORTH_PINNING else nullcontext():
             try:
                 self._notify = RustNotify(list(paths), False, False, 0, recursive, True)
             except WatchfilesRustInternalError as error:
