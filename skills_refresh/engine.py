@@ -274,6 +274,8 @@ class Engine:
         if paths:
             for watched in self._roots.values():
                 known = _known(watched, paths)
+                if known and watched.rules_changed():
+                    self._reopen.setdefault(watched, "config")
                 if known and (dirty := audit(known, look_twice=look_twice)):
                     self._mark(watched, dirty)
 
@@ -281,14 +283,12 @@ class Engine:
         """Reads again all that is dirty, to a fix point, and publishes where a consumer can see a difference."""
         names: dict[WatchedRoot, set[str]] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        for watched, why in self._reopen.items():
-            reason = why
-            self._dirty.pop(watched, None)
-            change, differing = watched.open()
-            names[watched] = differing
-            self._arm(watched, change)
-        self._reopen.clear()
-        while self._dirty:
+        while self._reopen or self._dirty:
+            while self._reopen:
+                watched, reason = self._reopen.popitem()
+                change, differing = watched.open()
+                names.setdefault(watched, set()).update(differing)
+                self._arm(watched, change)
             dirty, self._dirty = self._dirty, {}
             for watched, marks in dirty.items():
                 if watched.tree is not None:
