@@ -1,9 +1,9 @@
 """What runs in a process of its own when `bench.py` measures, and how it is started, asked and ended.
 
-A side is started as `bench_sides.py NAME ARGUMENT...` and prints lines of JSON. Sides that read (`open`, the bare loops)
-time themselves; sides that write tell when they wrote what; `observe` watches and answers questions. Clocks are
-`time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs them, because
-what one side loads must not weigh on another.
+A side is started as `bench_sides.py NAME ARGUMENT...` and prints lines of JSON. Sides that read (`open`, the bare
+loops) time themselves; sides that write tell when they wrote what; `observe` watches and answers questions. Clocks are
+`time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs them,
+because what one side loads must not weigh on another.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from types import TracebackType
 from typing import Any
 
 Answer = dict[str, Any]
+
+# A side that has not ended so long after it was asked to is killed.
+PATIENCE_S = 30
 
 
 # -- sides that read --------------------------------------------------------------------------------------------------
@@ -129,9 +132,8 @@ def _observe(*trees: str) -> Answer:
 
     def on_change(change: SkillsChanged) -> None:
         now_ns, cpu_s = time.monotonic_ns(), time.process_time()
-        skills = change.snapshot.skills
-        digests = [skills[item.skill].digest for item in change.changes if item.skill in skills]
-        changes.append((now_ns, cpu_s, change.reason, digests))
+        skills = [change.snapshot.skills.get(item.skill or "") for item in change.changes]
+        changes.append((now_ns, cpu_s, change.reason, [skill.digest for skill in skills if skill is not None]))
 
     with watch(*trees) as workspace:
         workspace.subscribe(on_change)
@@ -194,7 +196,10 @@ class Observer:
         assert self._process.stdout is not None
         self._process.stdin.write(word + "\n")
         self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"the observer ended before it answered {word!r}; what it printed says why")
+        return json.loads(line)
 
     def __enter__(self) -> Observer:
         return self
@@ -202,8 +207,10 @@ class Observer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with self._process:  # closes its standard input, which ends it, and waits
-            pass
+        try:
+            self._process.communicate(timeout=PATIENCE_S)  # closes its standard input, which ends it
+        finally:
+            self._process.kill()
 
 
 @contextmanager

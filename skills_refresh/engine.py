@@ -26,7 +26,7 @@ from .settings import Settings
 from .tree import TreeChange
 from .watched_root import WatchedRoot
 from .watching.audit import audit
-from .watching.base import Watcher
+from .watching.base import Attach, Watcher
 from .watching.hints import Dirty
 from .watching.strategy import make_watcher
 from .watching.wake import Waker, make_waker
@@ -53,14 +53,20 @@ _T = TypeVar("_T")
 class Engine:
     """Carries any number of workspaces. Roots are shared: each directory is read and watched once.
 
-    Starts its thread with its first workspace. Safe from any thread; a context manager.
+    Starts its thread with its first workspace. Safe from any thread; a context manager. `make_watcher` and `make_waker`
+    choose how changes are heard of; the defaults are what this platform does best.
     """
 
     def __init__(
-        self, settings: Settings | None = None, *, make_watcher: Callable[..., Watcher] = make_watcher
+        self,
+        settings: Settings | None = None,
+        *,
+        make_watcher: Callable[[Attach], Watcher] = make_watcher,
+        make_waker: Callable[[], Waker] = make_waker,
     ) -> None:
         self._settings = settings or Settings()
         self._make_watcher = make_watcher
+        self._make_waker = make_waker
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._waker: Waker | None = None
@@ -151,7 +157,7 @@ class Engine:
     # -- the thread -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        waker = make_waker()
+        waker = self._make_waker()
         with self._lock:
             self._waker = waker
         self._watcher = self._make_watcher(waker.attach)
@@ -193,7 +199,7 @@ class Engine:
         if self._look_twice and now >= self._look_twice_at:
             suspects, self._look_twice = self._look_twice, set()
             self._mark_differing(suspects)
-            self._reconcile("audit")
+            self._reconcile_now("audit")
 
     def _until_due(self, waker: Waker) -> float:
         """Seconds until something is to be done, if nothing happens before."""
@@ -243,9 +249,7 @@ class Engine:
             for watched in self._roots.values():
                 self._audit(watched)
             self._next_audit = began + AUDIT_S
-        if self._dirty or self._reopen:
-            self._debounce.take()
-            self._reconcile("audit")
+        self._reconcile_now("audit")
         self._tell_health()
 
     def _audit(self, watched: WatchedRoot) -> None:
@@ -278,6 +282,14 @@ class Engine:
                     self._reopen.setdefault(watched, "config")
                 if known and (dirty := audit(known, look_twice=look_twice)):
                     self._mark(watched, dirty)
+
+    def _reconcile_now(self, reason: Reason) -> None:
+        """Reconciles what is dirty without waiting until it has settled. What an event told, too, is not for an audit
+        to claim."""
+        if self._dirty or self._reopen:
+            told = self._gather() or self._debounce.pending
+            self._debounce.take()
+            self._reconcile("watch" if told and reason == "audit" else reason)
 
     def _reconcile(self, reason: Reason) -> None:
         """Reads again all that is dirty, to a fix point, and publishes where a consumer can see a difference."""
@@ -357,14 +369,11 @@ class Engine:
                     self._arm(watched, TreeChange(removed=set(watched.tree.directories)))
 
     def _refresh(self, workspace: Workspace, reason: Reason, read_all: bool) -> None:
-        if self._gather() and reason == "audit":
-            reason = "watch"
-        self._debounce.take()
         for watched in self._workspaces.get(workspace, ()):
             self._audit(watched)
             if watched.tree is not None and read_all:
                 self._mark(watched, {path: set() for path in watched.tree.directories})
-        self._reconcile(reason)
+        self._reconcile_now(reason)
 
 
 def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol
 
 #: An event of watchfiles: its kind (1 added, 2 modified, 3 deleted) and an absolute path.
 Event = tuple[int, str]
 ADDED, MODIFIED, DELETED = 1, 2, 3
+#: Told of each new inotify descriptor, or of None where it is not known.
+Attach = Callable[[int | None], None]
 
 
 class Batch(NamedTuple):

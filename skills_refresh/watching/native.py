@@ -8,9 +8,9 @@ ones made at once, small ones for directories that come later, and the small one
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
-from .base import Batch, Event
+from .base import Attach, Batch, Event
 from .instance import Instance, InstanceDied
 
 # A constructor holds the GIL for about 11 microseconds a directory: 22 ms for a whole chunk.
@@ -22,7 +22,7 @@ MAX_SMALL_INSTANCES = 6
 class NativeWatcher:
     """Watches planned directories in generations. `attach` is told of each new inotify descriptor."""
 
-    def __init__(self, attach: Callable[[int | None], None]) -> None:
+    def __init__(self, attach: Attach) -> None:
         self.refused: set[str] = set()
         self._attach = attach
         self._instances: list[Instance] = []

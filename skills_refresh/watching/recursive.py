@@ -7,16 +7,16 @@ handle for each (Windows). What is excluded is watched too, and its events are d
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from .base import Batch, Event
+from .base import Attach, Batch, Event
 from .instance import Instance, InstanceDied
 
 
 class RecursiveWatcher:
     """Watches the topmost of the directories that it is given, each with all that lies below it."""
 
-    def __init__(self, attach: Callable[[int | None], None]) -> None:
+    def __init__(self, attach: Attach) -> None:
         self.refused: set[str] = set()
         self._attach = attach
         self._tops: dict[str, Instance] = {}

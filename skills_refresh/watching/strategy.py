@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-
-from .base import Watcher
+from .base import Attach, Watcher
 from .native import NativeWatcher
 from .recursive import RecursiveWatcher
 
 
-def make_watcher(attach: Callable[[int | None], None], platform: str = sys.platform) -> Watcher:
+def make_watcher(attach: Attach, platform: str = sys.platform) -> Watcher:
     """The watcher for `platform`: planned directories on Linux, whole roots elsewhere."""
     return NativeWatcher(attach) if platform == "linux" else RecursiveWatcher(attach)
