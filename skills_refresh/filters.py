@@ -1,9 +1,9 @@
 """`SkillFilter`: what is relevant. One policy for the planner, the scan and the events.
 
 Rules: paths are looked at relative to their root, component by component, so a root below a folder called `.venv`
-works. Directories are excluded by name (everywhere, or only inside a skill) and by gitignore-style patterns; files are allowed
-by extension or by name. A decision is a sentence that names the rule, or None: what a user can ask about, the machine
-decides with.
+works. Directories are excluded by name (everywhere, or only inside a skill) and by gitignore-style patterns; files are
+allowed by extension or by name. A decision is a sentence that names the rule, or None: what a user can ask about, the
+machine decides with.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ class Directory:
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
-    the names of links that matter to where they lead (None: nowhere), `hidden` the names of hidden directories outside of
-    skills to the `SKILL.md` files that are left out there.
+    the names of links that matter to where they lead (None: nowhere), `hidden` the names of hidden directories outside
+    of skills to the `SKILL.md` files that are left out there.
     """
 
     __slots__ = (
@@ -209,7 +209,7 @@ def follow_link(path: str) -> tuple[str | None, int]:
 
 
 def hidden_skills(path: str) -> tuple[str, ...]:
-    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it: there agents keep theirs."""
+    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them."""
     try:
         with os.scandir(os.path.join(path, "skills")) as scan:
             names = sorted(entry.name for entry in scan)

@@ -42,8 +42,8 @@ class Skill:
     """A directory with a `SKILL.md`, as it was when it was last read. Immutable; the same object as long as no byte of
     it changes, so `is` tells whether two snapshots hold the same skill.
 
-    `root` is absolute, as the user wrote it; `relative_location` leads from there to `SKILL.md`. `digest` is `sha256:` and the
-    hash of the bytes of `SKILL.md`. `files` are its relevant files, `SKILL.md` among them, sorted by path.
+    `root` is absolute, as the user wrote it; `relative_location` leads from there to `SKILL.md`. `digest` is `sha256:`
+    and the hash of the bytes of `SKILL.md`. `files` are its relevant files, `SKILL.md` among them, sorted by path.
     `frontmatter` holds all fields as they were written, unknown ones too.
     """
 

@@ -104,7 +104,9 @@ def test_a_root_that_is_a_file_is_a_problem(skills_root: SkillsRoot, tmp_path: P
     assert list(snapshot.skills) == ["good"]
 
 
-def test_names_that_are_not_utf8_are_shown_escaped(skills_root: SkillsRoot, open_workspace: Callable[..., Workspace]) -> None:
+def test_names_that_are_not_utf8_are_shown_escaped(
+    skills_root: SkillsRoot, open_workspace: Callable[..., Workspace]
+) -> None:
     skills_root.add("good")
     (skills_root.path / os.fsdecode(b"caf\xe9")).mkdir()
     skills_root.write(os.fsdecode(b"good/\xff.md"), "x")
@@ -137,12 +139,17 @@ def test_each_limit_that_is_reached_is_told(skills_root: SkillsRoot) -> None:
         skills_root.add(name)
     found = scan([skills_root.path], Settings(max_skills=2, max_depth=2)).snapshot
     assert sorted(found.skills) == ["one", "two"]
-    assert [(item.code, item.path.name) for item in found.problems] == [("skill-limit", "SKILL.md"), ("depth-limit", "er")]
+    assert [(item.code, item.path.name) for item in found.problems] == [
+        ("skill-limit", "SKILL.md"),
+        ("depth-limit", "er"),
+    ]
     few = scan([skills_root.path], Settings(max_directories=4)).snapshot
     assert [item.code for item in few.problems] == ["directory-limit"]
 
 
-def test_the_first_by_path_wins_within_a_root_and_the_first_root_before_all(skills_root: SkillsRoot, tmp_path: Path) -> None:
+def test_the_first_by_path_wins_within_a_root_and_the_first_root_before_all(
+    skills_root: SkillsRoot, tmp_path: Path
+) -> None:
     """Component by component: `a/pdf` comes before `a-b/pdf`, though `-` sorts before `/`."""
     for name in ("a-b/pdf", "a/pdf"):
         skills_root.add(name)

@@ -83,9 +83,13 @@ def test_list_for_people_is_aligned_and_without_colour_in_a_pipe(run: Run, skill
 
 
 @pytest.mark.parametrize(
-    ("content", "status"), [(skill_text("pdf"), 0), (skill_text("other"), 1), ("broken", 1)], ids=["fine", "warning", "error"]
+    ("content", "status"),
+    [(skill_text("pdf"), 0), (skill_text("other"), 1), ("broken", 1)],
+    ids=["fine", "warning", "error"],
 )
-def test_check_ends_with_1_for_errors_and_warnings(run: Run, skills_root: SkillsRoot, content: str, status: int) -> None:
+def test_check_ends_with_1_for_errors_and_warnings(
+    run: Run, skills_root: SkillsRoot, content: str, status: int
+) -> None:
     skills_root.write("pdf/SKILL.md", content)
     assert run("check", skills_root.path).returncode == status
     done = run("check", "--json", skills_root.path)
@@ -137,7 +141,7 @@ def test_doctor_tells_what_is_left_out_and_what_it_costs(run: Run, skills_root: 
     assert (root["mode"], root["watched_dirs"], root["files"]) == ("native", 3, 2)
     assert [(Path(pruned["path"]).name, pruned["files"]) for pruned in root["pruned"]] == [("node_modules", 2)]
     assert (found["kernel_watches"], found["descriptors"]) == (3, 3)
-    assert "left out  1 directories with 2 files" in run("doctor", skills_root.path).stdout
+    assert "left out  1 directory with 2 files" in run("doctor", skills_root.path).stdout
 
 
 @pytest.mark.parametrize(

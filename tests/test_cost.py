@@ -1,4 +1,4 @@
-"""Cheap: descriptors do not grow with the tree, kernel watches equal the relevant directories, nothing is left behind."""
+"""Cheap: descriptors do not grow with the tree, watches equal the relevant directories, nothing is left behind."""
 
 from __future__ import annotations
 
@@ -58,7 +58,9 @@ def test_no_file_below_a_root_stays_open(open_workspace: Opener, skills_root: Sk
     assert not [target for target in targets if target.startswith(str(skills_root.path))]
 
 
-def test_many_new_directories_one_by_one_do_not_pile_up_descriptors(open_workspace: Opener, skills_root: SkillsRoot) -> None:
+def test_many_new_directories_one_by_one_do_not_pile_up_descriptors(
+    open_workspace: Opener, skills_root: SkillsRoot
+) -> None:
     """Each new directory is armed at once in an instance of its own; beyond a handful they are merged."""
     before = open_descriptors() or 0
     workspace = open_workspace(skills_root.path)

@@ -82,7 +82,9 @@ def test_an_editor_that_replaces_the_file_is_followed(engine: Engine, skills_roo
         wait_for(lambda body=body: workspace.snapshot.skills["pdf"].instructions() == body)  # type: ignore[misc]  # mypy cannot type a default
 
 
-def test_a_skill_deleted_and_copied_again_is_still_watched(engine: Engine, skills_root: SkillsRoot, tmp_path: Path) -> None:
+def test_a_skill_deleted_and_copied_again_is_still_watched(
+    engine: Engine, skills_root: SkillsRoot, tmp_path: Path
+) -> None:
     """`rm -rf skill && cp -r`: the directory has the same path, but the kernel's watch went with the old one."""
     directory = skills_root.add("pdf", files={"scripts/run.py": "1"})
     copy = shutil.copytree(directory, tmp_path / "copy")

@@ -44,9 +44,9 @@ def print_problems(problems: Iterable[Problem], *, with_cure: bool, err: bool = 
             click.echo(f"    {found.cure}", err=err)
 
 
-def count(number: int, noun: str) -> str:
+def count(number: int, noun: str, plural: str | None = None) -> str:
     """`1 skill`, `2 skills`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+
 from .base import Attach, Watcher
 from .native import NativeWatcher
 from .recursive import RecursiveWatcher

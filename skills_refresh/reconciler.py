@@ -1,0 +1,186 @@
+"""`Reconciler`: the state of all roots, and what brings it back in line with the disk.
+
+The way of one change: hints make directories dirty; the dirty directories are read again; what is new is armed and then
+looked at once more, until nothing differs; the catalogs follow. When that happens is the engine's business: here is no
+thread, no sleep, and no workspace.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from .listing import Directory
+from .model import Reason
+from .roots import Root
+from .settings import Settings
+from .tree import TreeChange
+from .watched_root import WatchedRoot
+from .watching.audit import audit
+from .watching.base import Watcher
+from .watching.hints import Dirty
+
+
+class Reconciler:
+    """Holds roots and follows them with `watcher`. Owned by one thread.
+
+    `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
+    once more a moment later.
+    """
+
+    def __init__(self, watcher: Watcher, settings: Settings) -> None:
+        self.roots: dict[Root, WatchedRoot] = {}
+        self.racy: set[str] = set()
+        self._watcher = watcher
+        self._settings = settings
+        self._dirty: dict[WatchedRoot, Dirty] = {}
+        self._reopen: dict[WatchedRoot, Reason] = {}
+
+    @property
+    def pending(self) -> bool:
+        """Whether anything must be read again."""
+        return bool(self._dirty or self._reopen)
+
+    def hold(self, root: Root) -> WatchedRoot:
+        """`root`, shared with whoever holds it already; it is opened by the next `reconcile`."""
+        watched = self.roots.get(root)
+        if watched is None:
+            watched = self.roots[root] = WatchedRoot(root, self._settings)
+            self._reopen[watched] = "roots"
+        watched.users += 1
+        return watched
+
+    def release(self, watched: WatchedRoot) -> None:
+        """Lets go of a root that was held; the last to do so frees its watches."""
+        watched.users -= 1
+        if watched.users == 0:
+            del self.roots[watched.root]
+            self._dirty.pop(watched, None)
+            self._reopen.pop(watched, None)
+            if watched.tree is not None:
+                self._arm(watched, TreeChange(removed=watched.tree.directories))
+
+    # -- what must be read again ------------------------------------------------------------------------------------
+
+    def gather(self) -> bool:
+        """Takes the events that are pending; returns whether they make anything dirty."""
+        events, suspect = self._watcher.take()
+        found = bool(suspect)
+        if events:
+            for watched in self.roots.values():
+                if watched.replaced(events):
+                    self._reopen[watched] = "roots"
+                elif watched.rules_changed(events):
+                    self._reopen.setdefault(watched, "config")
+                dirty = watched.dirty(events)
+                if dirty:
+                    watched.last_event = time.time()
+                    self._mark(watched, dirty)
+                found = found or bool(dirty) or watched in self._reopen
+        self._mark_differing(suspect)
+        return found
+
+    def look_around(self, *, quiet: bool) -> None:
+        """Looks at what no event tells of: the roots' own paths and polled directories. `quiet` is the time to tidy."""
+        for watched in self.roots.values():
+            if watched.moved():
+                self._reopen[watched] = "roots"
+        self._mark_differing({path for watched in self.roots.values() for path in watched.polled})
+        if quiet:
+            self._mark_differing(self._watcher.tidy())
+
+    def look_twice(self) -> None:
+        """Looks once more at what was read too soon after a change."""
+        racy, self.racy = self.racy, set()
+        self._mark_differing(racy)
+
+    def audit(self, watched: WatchedRoot) -> None:
+        """Compares all that is known of a root with the disk, by `stat` alone."""
+        if watched.moved():
+            self._reopen[watched] = "roots"
+        elif watched.rules_changed():
+            self._reopen.setdefault(watched, "config")
+        elif watched.tree is not None:
+            differing = audit(watched.tree.directories.values())
+            if differing:
+                self.gather()  # what events tell just now was not found by the audit alone
+                watched.found_by_audit += len(differing.keys() - self._dirty.get(watched, {}).keys())
+                self._mark(watched, differing)
+        watched.last_audit = time.time()
+
+    def rescan(self, watched: WatchedRoot) -> None:
+        """Makes every directory of a root dirty."""
+        if watched.tree is not None:
+            self._mark(watched, {path: set() for path in watched.tree.directories})
+
+    def start_over(self) -> None:
+        """Makes every root be opened anew: for after a failure that nobody foresaw."""
+        self._reopen.update(dict.fromkeys(self.roots.values(), "audit"))
+
+    # -- reading it -------------------------------------------------------------------------------------------------
+
+    def reconcile(self, reason: Reason) -> tuple[dict[WatchedRoot, set[str]], Reason]:
+        """Reads again all that is dirty, to a fix point.
+
+        Returns the roots that may look different now, each with the names of the skills that do, and why.
+        """
+        names: dict[WatchedRoot, set[str]] = {}
+        changes: dict[WatchedRoot, TreeChange] = {}
+        while self.pending:
+            while self._reopen:
+                watched, reason = self._reopen.popitem()
+                change, differing = watched.open()
+                names.setdefault(watched, set()).update(differing)
+                self._arm(watched, change)
+            dirty, self._dirty = self._dirty, {}
+            for watched, marks in dirty.items():
+                if watched.tree is not None:
+                    change = watched.tree.read_again(marks)
+                    changes.setdefault(watched, TreeChange()).extend(change)
+                    self._arm(watched, change)
+        for watched, change in changes.items():
+            if watched.catalog is not None:
+                names.setdefault(watched, set()).update(watched.catalog.update(change))
+        return names, reason
+
+    def _arm(self, watched: WatchedRoot, change: TreeChange) -> None:
+        """Follows `change` with the watches; what changed before it was armed becomes dirty again."""
+        others = [other.tree.directories for other in self.roots.values() if other is not watched and other.tree]
+        # A directory that is both removed and added was replaced: its watch went with the old one.
+        self._watcher.disarm(
+            path for path in change.removed if path in change.added or not any(path in known for known in others)
+        )
+        self._mark_differing(self._watcher.arm(change.added), look_twice=False)
+        self.racy.update(directory.path for directory in _known(watched, change.added) if _is_racy(directory))
+        refused = self._watcher.refused
+        for root in self.roots.values():
+            root.polled = (
+                {path for path in refused if path in root.tree.directories} if root.tree is not None else set()
+            )
+
+    def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
+        marks = self._dirty.setdefault(watched, {})
+        for path, names in dirty.items():
+            marks.setdefault(path, set()).update(names)
+
+    def _mark_differing(self, paths: set[str], *, look_twice: bool = True) -> None:
+        """Makes those of `paths` dirty that differ from what is known of them."""
+        if not paths:
+            return
+        for watched in self.roots.values():
+            known = _known(watched, paths)
+            if known and watched.rules_changed():
+                self._reopen.setdefault(watched, "config")
+            if known and (dirty := audit(known, look_twice=look_twice)):
+                self._mark(watched, dirty)
+
+
+def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
+    if watched.tree is None:
+        return []
+    directories = watched.tree.directories
+    return [directories[path] for path in paths if path in directories]
+
+
+def _is_racy(directory: Directory) -> bool:
+    return directory.racy or any(entry.racy for entry in directory.files.values())
