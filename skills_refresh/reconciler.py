@@ -150,13 +150,16 @@ class Reconciler:
         self._watcher.disarm(
             path for path in change.removed if path in change.added or not any(path in known for known in others)
         )
-        self._mark_differing(self._watcher.arm(change.added), look_twice=False)
+        # An event on a name that is not UTF-8 would end the whole instance, so its directory is polled.
+        unwatchable = watched.tree.undecodable if watched.tree is not None else set()
+        mended = {directory.path for directory in _known(watched, watched.unwatchable - unwatchable)}
+        self._watcher.disarm(unwatchable - watched.unwatchable)
+        watched.unwatchable = set(unwatchable)
+        self._mark_differing(self._watcher.arm((change.added | mended) - unwatchable), look_twice=False)
         self.racy.update(directory.path for directory in _known(watched, change.added) if _is_racy(directory))
-        refused = self._watcher.refused
         for root in self.roots.values():
-            root.polled = (
-                {path for path in refused if path in root.tree.directories} if root.tree is not None else set()
-            )
+            known = root.tree.directories if root.tree is not None else {}
+            root.polled = {path for path in self._watcher.refused if path in known} | root.unwatchable
 
     def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
         marks = self._dirty.setdefault(watched, {})

@@ -53,6 +53,7 @@ class Tree:
     """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
 
     `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached.
+    `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
     """
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
@@ -60,6 +61,7 @@ class Tree:
         self.real_path = real_path
         self.directories: dict[str, Directory] = {}
         self.limit_problems: tuple[Problem, ...] = ()
+        self.undecodable: set[str] = set()
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
         self._searched = 0
@@ -71,7 +73,7 @@ class Tree:
         `rearm` are directories that must be told as removed and added even if they were known.
         """
         known, self.directories = self.directories, {}
-        self._searched, self._linked, self.limit_problems = 0, False, ()
+        self._searched, self._linked, self.limit_problems, self.undecodable = 0, False, (), set()
         queue = deque([Directory(self.real_path, "", None, None)])
         links: list[tuple[list[str], Directory]] = []
         while queue or links:
@@ -80,7 +82,7 @@ class Tree:
                 continue
             if not self._lister.read(directory, known.get(directory.path), ()):
                 continue
-            self.directories[directory.path] = directory
+            self._keep(directory)
             for name, child in self._entered(directory):
                 if name in directory.links:
                     self._linked = True
@@ -149,11 +151,18 @@ class Tree:
                 for name, path in known.children.items():
                     if new.children.get(name) != path or name in touched or known.skill != new.skill:
                         self._drop(path, change, dropped)
-            self.directories[new.path] = new
+            self._keep(new)
             if known is None:
                 change.added.add(new.path)
             entered = (child for _, child in self._entered(new) if child.path not in self.directories)
             queue.extendleft((child, None, set()) for child in entered)
+
+    def _keep(self, directory: Directory) -> None:
+        self.directories[directory.path] = directory
+        if directory.undecodable:
+            self.undecodable.add(directory.path)
+        else:
+            self.undecodable.discard(directory.path)
 
     def _check_entanglement(self, new: Directory, known: Directory | None, touched: set[str]) -> None:
         same = (
@@ -201,6 +210,7 @@ class Tree:
                 if directory.above is None:
                     self._searched -= 1
                 dropped[directory.path] = directory
+                self.undecodable.discard(directory.path)
                 change.added.discard(directory.path)
                 change.removed.add(directory.path)
                 self._note(change, directory)

@@ -23,7 +23,8 @@ class WatchedRoot:
     """The tree, the catalog and the health of `root`. Owned by the engine's thread.
 
     `tree` is None while the root is missing or no directory. `problems` are those of the root itself. `users` counts
-    the workspaces that hold it.
+    the workspaces that hold it. `polled` are directories that are not watched, those in `unwatchable` because of a name
+    in them that is not UTF-8.
     """
 
     def __init__(self, root: Root, settings: Settings) -> None:
@@ -33,6 +34,7 @@ class WatchedRoot:
         self.catalog: RootCatalog | None = None
         self.problems: tuple[Problem, ...] = ()
         self.polled: set[str] = set()
+        self.unwatchable: set[str] = set()
         self.last_event: float | None = None
         self.last_audit: float | None = None
         self.found_by_audit = 0

@@ -79,11 +79,9 @@ def _print(
     for state, found in zip(health, diagnoses, strict=True):
         reason = f": {state.reason}" if state.reason else ""
         click.echo(f"{click.style(printable(str(state.path)), bold=True)}  {state.mode}{reason}")
-        click.echo(
-            f"  watched   {count(state.watched_dirs, 'directory', 'directories')}, {count(found.files, 'relevant file')}"
-        )
+        click.echo(f"  watched   {count(state.watched_dirs, 'directory')}, {count(found.files, 'relevant file')}")
         if state.polled_dirs:
-            click.echo(f"  polled    {count(state.polled_dirs, 'directory', 'directories')}")
+            click.echo(f"  polled    {count(state.polled_dirs, 'directory')}")
         _print_pruned(found)
         for slow in found.slowest:
             click.echo(f"  slowest   {slow.seconds * 1_000:.2f} ms  {printable(str(slow.path))}")
@@ -102,8 +100,6 @@ def _print(
 def _print_pruned(found: Diagnosis) -> None:
     files = sum(pruned.files for pruned in found.pruned)
     at_least = "" if all(pruned.complete for pruned in found.pruned) else "at least "
-    click.echo(
-        f"  left out  {count(len(found.pruned), 'directory', 'directories')} with {at_least}{count(files, 'file')}"
-    )
+    click.echo(f"  left out  {count(len(found.pruned), 'directory')} with {at_least}{count(files, 'file')}")
     for pruned in sorted(found.pruned, key=lambda pruned: -pruned.files)[:_PRUNED_SHOWN]:
         click.echo(f"            {pruned.files:>8,}  {printable(str(pruned.path))}  ({pruned.rule})")

@@ -118,7 +118,7 @@ def _print_all(workspace: Workspace, follower: Follower, as_json: bool, with_dig
 
 
 def _greeting(workspace: Workspace, config: Config) -> str:
-    directories = count(sum(health.watched_dirs for health in workspace.health), "directory", "directories")
+    directories = count(sum(health.watched_dirs for health in workspace.health), "directory")
     missing = [printable(str(health.path)) for health in workspace.health if health.mode == "missing"]
     watching = f"{count(len(workspace.snapshot.skills), 'skill')} in {count(len(config.roots) - len(missing), 'root')}"
     waiting = f"; waiting for {', '.join(missing)}" if missing else ""

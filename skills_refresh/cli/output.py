@@ -44,9 +44,10 @@ def print_problems(problems: Iterable[Problem], *, with_cure: bool, err: bool = 
             click.echo(f"    {found.cure}", err=err)
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """`1 skill`, `2 skills`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+def count(number: int, noun: str) -> str:
+    """`1 skill`, `2 skills`, `2 directories`."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{number:,} {noun if number == 1 else plural}"
 
 
 @contextmanager

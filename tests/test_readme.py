@@ -1,0 +1,53 @@
+"""The README tells the truth: its Python runs, its settings are read, its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from skills_refresh.cli import VERBS
+from skills_refresh.config import KEYS, load_config
+
+from .conftest import SkillsRoot
+
+PROJECT = Path(__file__).parents[1]
+README = (PROJECT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", blocks("python"))
+def test_the_python_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    SkillsRoot(tmp_path / "skills").add("pdf")
+    exec(compile(code, "README.md", "exec"), {})
+    assert capsys.readouterr().out
+
+
+def test_the_settings_are_all_there_and_read(tmp_path: Path) -> None:
+    (tmp_path / "skills-refresh.toml").write_text(blocks("toml")[0])
+    config = load_config(directory=tmp_path, environment={})
+    assert (config.settings.max_depth, config.settings.names) == (6, ("Justfile",))
+    assert re.findall(r"^(\w+) =", blocks("toml")[0], re.MULTILINE) == list(KEYS)
+
+
+def test_the_table_names_every_verb() -> None:
+    assert re.findall(r"^\| `(\w+)", README, re.MULTILINE) == list(VERBS)
+
+
+def test_ci_runs_the_test_command_of_the_readme() -> None:
+    assert blocks("sh")[-1].strip() in (PROJECT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_the_example_skills_have_no_problems() -> None:
+    from skills_refresh import scan
+
+    snapshot = scan([PROJECT / "examples/skills"]).snapshot
+    assert (len(snapshot.skills), snapshot.problems) == (3, ())
