@@ -209,7 +209,7 @@ class Engine:
 
     def _poll(self, now: float) -> None:
         """Once a second: looks at what no event tells of, and, now and then, at everything."""
-        self._reconciler.look_around(quiet=not self._debounce.pending)
+        self._reconciler.look_around(now, quiet=not self._debounce.pending)
         if now >= self._next_audit:
             for watched in self._reconciler.roots.values():
                 self._reconciler.audit(watched)

@@ -20,6 +20,11 @@ from .watching.audit import audit
 from .watching.base import Watcher
 from .watching.hints import Dirty
 
+# Polling takes at most 1 % of a core: after each look, a pause of so many times what it took.
+POLL_PAUSE = 99
+# Watches or descriptors that were lacking must be taken up within 40 s of being there.
+RETRY_S = 15.0
+
 
 class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
@@ -35,6 +40,8 @@ class Reconciler:
         self._settings = settings
         self._dirty: dict[WatchedRoot, Dirty] = {}
         self._reopen: dict[WatchedRoot, Reason] = {}
+        self._next_poll = 0.0
+        self._next_retry = 0.0
 
     @property
     def pending(self) -> bool:
@@ -80,12 +87,21 @@ class Reconciler:
         self._mark_differing(suspect)
         return found
 
-    def look_around(self, *, quiet: bool) -> None:
-        """Looks at what no event tells of: the roots' own paths and polled directories. `quiet` is the time to tidy."""
+    def look_around(self, now: float, *, quiet: bool) -> None:
+        """Looks at what no event tells of: the roots' own paths and polled directories. `now` is in monotonic seconds;
+        `quiet` is the time to tidy."""
         for watched in self.roots.values():
             if watched.moved():
                 self._reopen[watched] = "roots"
-        self._mark_differing({path for watched in self.roots.values() for path in watched.polled})
+        polled = {path for watched in self.roots.values() for path in watched.polled}
+        if polled and now >= self._next_poll:
+            self._mark_differing(polled)
+            self._next_poll = now + POLL_PAUSE * (time.monotonic() - now)
+        if polled and now >= self._next_retry:
+            self._next_retry = now + RETRY_S
+            unwatchable = {path for watched in self.roots.values() for path in watched.unwatchable}
+            self._mark_differing(self._watcher.arm(polled - unwatchable))
+            self._note_polled()
         if quiet:
             self._mark_differing(self._watcher.tidy())
 
@@ -157,6 +173,9 @@ class Reconciler:
         watched.unwatchable = set(unwatchable)
         self._mark_differing(self._watcher.arm((change.added | mended) - unwatchable), look_twice=False)
         self.racy.update(directory.path for directory in _known(watched, change.added) if _is_racy(directory))
+        self._note_polled()
+
+    def _note_polled(self) -> None:
         for root in self.roots.values():
             known = root.tree.directories if root.tree is not None else {}
             root.polled = {path for path in self._watcher.refused if path in known} | root.unwatchable

@@ -85,11 +85,14 @@ class NativeWatcher:
             except (OSError, InstanceDied):
                 self.refused.update(chunk)
                 continue
-            self._attach(instance.descriptor)
-            self._instances.append(instance)
             missing = set(_not_armed(instance))
             instance.paths -= missing
             self.refused |= missing
+            if not instance.paths:
+                instance.close()
+                continue
+            self._attach(instance.descriptor)
+            self._instances.append(instance)
             self._by_path.update(dict.fromkeys(instance.paths, instance))
 
     def _remake(self, instances: list[Instance]) -> set[str]:
