@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ PROJECT_FILE = "skills-refresh.toml"
 ENVIRONMENT_PREFIX = "SKILLS_REFRESH_"
 # Variables with our prefix that are no settings: the file to read instead of the project's.
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+_NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Key(NamedTuple):
@@ -86,7 +88,8 @@ def load_config(
 def _files(
     base: Path, config_file: Path | None, environment: Mapping[str, str]
 ) -> Iterator[tuple[str, dict[str, object], Path]]:
-    chosen = config_file or (Path(environment[CONFIG_VARIABLE]) if CONFIG_VARIABLE in environment else None)
+    named = environment.get(CONFIG_VARIABLE)
+    chosen = config_file or (Path(named).expanduser() if named else None)
     if chosen is not None:
         yield str(chosen), _read(base / chosen), (base / chosen).parent
     else:
@@ -109,8 +112,10 @@ def _project_values(directory: Path) -> tuple[str, dict[str, object]] | None:
     shared = directory / "pyproject.toml"
     if shared.is_file():
         tool = _read(shared).get("tool")
-        values = tool.get("skills-refresh") if isinstance(tool, dict) else None
-        if isinstance(values, dict):
+        if isinstance(tool, dict) and "skills-refresh" in tool:
+            values = tool["skills-refresh"]
+            if not isinstance(values, dict):
+                raise ConfigError(f"{shared}: tool.skills-refresh is {values!r}; make it a table")
             return f"{shared} [tool.skills-refresh]", values
     return None
 
@@ -124,19 +129,19 @@ def _read(path: Path) -> dict[str, object]:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}; name another file with --config") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}; mend the file") from error
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for variable, text in environment.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE or not text:
             continue
         key = variable[len(ENVIRONMENT_PREFIX) :].lower()
         kind = _known("environment", key).kind
         if kind == "number":
-            found[key] = int(text) if text.strip().isdigit() else text
+            found[key] = int(text) if _NUMBER.fullmatch(text.strip()) else text
         else:
             separator = os.pathsep if kind == "paths" else ","
             found[key] = [part.strip() for part in text.split(separator) if part.strip()]

@@ -18,6 +18,7 @@ from typing import TypeVar
 from .debounce import STEP_S, Debounce
 from .errors import ClosedError
 from .files_digest import files_digest
+from .filters import check_settings
 from .model import Reason
 from .reconciler import Reconciler
 from .roots import Root, resolve_roots
@@ -50,7 +51,8 @@ class Engine:
     """Carries any number of workspaces. Roots are shared: each directory is read and watched once.
 
     Starts its thread with its first workspace. Safe from any thread; a context manager. `make_watcher` and `make_waker`
-    choose how changes are heard of; the defaults are what this platform does best.
+    choose how changes are heard of; the defaults are what this platform does best. Raises `ConfigError` for settings
+    that make no sense.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Engine:
         make_waker: Callable[[], Waker] = make_waker,
     ) -> None:
         self._settings = settings or Settings()
+        check_settings(self._settings)
         self._make_watcher = make_watcher
         self._make_waker = make_waker
         self._lock = threading.Lock()

@@ -9,6 +9,7 @@ machine decides with.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 from watchfiles import BaseFilter, Change
 
 from .errors import ConfigError
+from .settings import Settings
 
 if TYPE_CHECKING:
     from pathspec import GitIgnoreSpec
@@ -52,7 +54,7 @@ class SkillFilter(BaseFilter):
     Where no roots are given, every component of an event's path counts. `extensions`, `names` and `patterns` add to
     the defaults; patterns are gitignore-style lines, relative to each root, and `!pattern` takes an exclude back.
 
-    Raises `ConfigError` for a pattern that is none. Safe from any thread.
+    Raises `ConfigError` for a pattern or an extension that is none. Safe from any thread.
     """
 
     ignore_dirs = ()  # BaseFilter would match them against absolute paths.
@@ -68,7 +70,8 @@ class SkillFilter(BaseFilter):
         self._roots = tuple(os.path.abspath(os.path.expanduser(root)) for root in roots) or (os.path.abspath(os.sep),)
         self._extensions = EXTENSIONS.union(_normal_extension(extension) for extension in extensions)
         self._names = NAMES.union(names)
-        self._patterns = tuple(patterns)
+        # Without lines that say nothing, so that the number of a match is the number of its line.
+        self._patterns = tuple(line for line in patterns if line.strip() and not line.startswith("#"))
         self._spec = _compile(self._patterns)
 
     def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
@@ -82,6 +85,8 @@ class SkillFilter(BaseFilter):
             if verdict.include is not None:
                 return f"pattern {self._patterns[verdict.index or 0]!r}" if verdict.include else None
         name = directory.rpartition("/")[2]
+        if name == SKILL_FILE:
+            return "SKILL.md is a file"
         if name.startswith(".") and is_hidden(name):
             return "hidden"
         if name in EXCLUDED_EVERYWHERE or name.endswith(EXCLUDED_SUFFIX):
@@ -118,16 +123,19 @@ class SkillFilter(BaseFilter):
         return self.why_skipped(file) is None
 
     def __call__(self, change: Change, path: str) -> bool:
-        """Whether an event at the absolute `path` is relevant, for use as a `watch_filter`.
+        """Whether an event at `path` is relevant to one of the roots, for use as a `watch_filter`.
 
         A directory is relevant when it is not excluded. What was deleted can no longer be asked whether it was a
         directory: without an extension it may have been one, and counts.
         """
-        root = next(
-            (root for root in self._roots if path == root or path.startswith(root.rstrip(os.sep) + os.sep)), None
+        path = os.path.abspath(path)
+        return any(
+            self._is_relevant(change, path, root)
+            for root in self._roots
+            if path == root or path.startswith(root.rstrip(os.sep) + os.sep)
         )
-        if root is None:
-            return False
+
+    def _is_relevant(self, change: Change, path: str, root: str) -> bool:
         relative = path[len(root) :].strip(os.sep).replace(os.sep, "/")
         if not relative:
             return True
@@ -153,6 +161,11 @@ class SkillFilter(BaseFilter):
         return f"SkillFilter({', '.join(map(repr, self._roots))}, patterns={self._patterns!r})"
 
 
+def check_settings(settings: Settings) -> None:
+    """Raises `ConfigError` where `settings` hold a pattern or an extension that is none."""
+    SkillFilter(extensions=settings.extensions, names=settings.names, patterns=settings.exclude)
+
+
 def is_hidden(name: str) -> bool:
     """Whether `name` is left out for its leading dot alone, and not for being known as a cache and the like."""
     return name.startswith(".") and name not in EXCLUDED_EVERYWHERE
@@ -167,11 +180,14 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
 
 
 def _normal_extension(extension: str) -> str:
-    return "." + extension.lower().lstrip("*").lstrip(".")
+    normal = extension.lower().lstrip("*").lstrip(".")
+    if not normal or "." in normal or "/" in normal:
+        raise ConfigError(f"{extension!r}: not an extension; name what follows a file's last dot, such as .svg")
+    return "." + normal
 
 
 def _compile(patterns: tuple[str, ...]) -> GitIgnoreSpec | None:
-    if not any(line.strip() and not line.startswith("#") for line in patterns):
+    if not patterns:
         return None
     # Imported here because most users have no patterns, and it takes a third of the time of importing watchfiles.
     from pathspec import GitIgnoreSpec
@@ -179,6 +195,6 @@ def _compile(patterns: tuple[str, ...]) -> GitIgnoreSpec | None:
     for line in patterns:
         try:
             GitIgnoreSpec.from_lines([line])
-        except ValueError as error:
+        except (ValueError, re.error) as error:
             raise ConfigError(f"{line!r}: not a gitignore pattern ({error}); mend or remove it") from error
     return GitIgnoreSpec.from_lines(patterns)

@@ -7,6 +7,7 @@ from os import PathLike
 from typing import NamedTuple
 
 from .files_digest import files_digest
+from .filters import check_settings
 from .model import Snapshot
 from .resolution import Resolver
 from .roots import Root, resolve_roots
@@ -25,9 +26,12 @@ class Scan(NamedTuple):
 def scan(roots: Iterable[str | PathLike[str] | Root] = (), settings: Settings | None = None) -> Scan:
     """The skills of `roots` (the default ones where none are given) as they are on disk now.
 
-    Safe from any thread; takes no descriptors and no kernel watches beyond the call.
+    Raises `ConfigError` for settings that make no sense. Safe from any thread; takes no kernel watches, and no
+    descriptors beyond the call.
     """
-    snapshot, opened = scan_roots(resolve_roots(roots), settings or Settings())
+    settings = settings or Settings()
+    check_settings(settings)
+    snapshot, opened = scan_roots(resolve_roots(roots), settings)
     return Scan(snapshot, files_digest([watched.tree for watched in opened]))
 
 

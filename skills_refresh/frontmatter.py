@@ -10,14 +10,14 @@ from __future__ import annotations
 import datetime
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import printable
 
 if TYPE_CHECKING:
-    from yaml import MappingNode, Node, SafeLoader
+    from yaml import Event, Node, SafeLoader
 
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 64
@@ -26,10 +26,12 @@ MAX_DESCRIPTION_LENGTH = 1_024
 # 2,202 real skills has under 200.
 MAX_NODES = 10_000
 MAX_NESTING = 32
+# Python refuses to write out integers of more than 4,300 digits, and no field needs a hundred.
+MAX_NUMBER_BITS = 1_024
 
 _BOM = b"\xef\xbb\xbf"
-_FENCE = re.compile(rb"---[ \t]*\r?(?:\n|\Z)")
-_CLOSING_FENCE = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
+_OPENING_FENCE = re.compile(rb"---[ \t]*\r?(?:\n|\Z)")
+_FENCE_LINE = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
 # "key: some text: more" — a plain scalar that holds a colon, which YAML refuses and people write all the time.
 _UNQUOTED_COLON = re.compile(r"^([A-Za-z_][\w-]*):[ \t]+([^\s\"'\[{|>&*!#%@`].*:(?:[ \t].*)?)$", re.MULTILINE)
 
@@ -70,46 +72,41 @@ def parse_frontmatter(source: bytes, directory_name: str) -> tuple[Frontmatter |
     fields = _fields(header.decode("utf-8", "replace"), findings)
     if fields is None:
         return None, findings
-    description = _description(fields, findings)
-    name = _name(fields, directory_name, findings)
+    description = _description(fields.texts, findings)
+    name = _name(fields.texts, directory_name, findings)
     if description is None:
         return None, findings
-    return Frontmatter(name, description, fields, body_offset), findings
+    return Frontmatter(name, description, fields.values, body_offset), findings
 
 
 def _split(source: bytes) -> tuple[bytes, int] | Finding:
     """The YAML between the fences and the offset of the body, or why there is none."""
     start = len(_BOM) if source.startswith(_BOM) else 0
-    opening = _FENCE.match(source, start)
+    opening = _OPENING_FENCE.match(source, start)
     if opening is None:
-        late = re.compile(rb"\s*^---[ \t]*\r?$", re.MULTILINE).search(source, start)
+        late = _FENCE_LINE.search(source, start)
         reason = "the frontmatter is not at the start of the file" if late else "there is no frontmatter"
         return Finding("no-frontmatter", reason)
-    closing = _CLOSING_FENCE.search(source, opening.end())
+    closing = _FENCE_LINE.search(source, opening.end())
     if closing is None:
         return Finding("unclosed-frontmatter", "the frontmatter has no closing line of three dashes")
     return source[opening.end() : closing.start()], min(closing.end() + 1, len(source))
 
 
-def _fields(text: str, findings: list[Finding]) -> Mapping[str, object] | None:
+def _fields(text: str, findings: list[Finding]) -> _Fields | None:
     try:
-        loaded = _load(text)
+        return _load(text)
     except _YamlRefused as refused:
         repaired, count = _UNQUOTED_COLON.subn(_quote, text)
         try:
-            loaded = _load(repaired) if count else None
+            fields = _load(repaired) if count else None
         except _YamlRefused:
-            loaded = None
-        if not isinstance(loaded, Mapping):
+            fields = None
+        if fields is None:
             findings.append(Finding("invalid-yaml", str(refused)))
             return None
         findings.append(Finding("repaired-frontmatter", "a value with an unquoted colon was read as if it were quoted"))
-    if loaded is None:
-        loaded = {}
-    if not isinstance(loaded, Mapping):
-        findings.append(Finding("invalid-yaml", "the frontmatter is not a list of fields (key: value)"))
-        return None
-    return loaded
+        return fields
 
 
 def _quote(match: re.Match[str]) -> str:
@@ -121,26 +118,68 @@ class _YamlRefused(Exception):
     """The YAML cannot be read; the message is for the user."""
 
 
-def _load(text: str) -> object:
+class _Fields(NamedTuple):
+    """The fields as values, and the texts of those that are single values, as they were written: a skill called `on`
+    or `010` is called so, whatever YAML makes of it."""
+
+    values: Mapping[str, object]
+    texts: Mapping[str, str]
+
+
+def _load(text: str) -> _Fields:
     """Safe YAML as plain, immutable data that JSON can hold."""
     import yaml  # here, because a gateway with no skills need not pay for it
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+    loader_class = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    if sum(map(text.count, ("[", "{", "- ", "? "))) > MAX_NESTING:
+        _check_nesting(yaml.parse(text, loader_class))
+    loader = loader_class(text)
     try:
         node = loader.get_single_node()
-        return None if node is None else _Freezer(loader).freeze(node)
+        if node is None:
+            return _Fields({}, {})
+        values = _Freezer(loader).freeze(node)
+        if not isinstance(values, Mapping):
+            raise _YamlRefused("the frontmatter is not a list of fields (key: value)")
+        texts = {key.value: value.value for key, value in node.value if _is_text(key) and _is_text(value)}
+        return _Fields(values, texts)
+    except _YamlRefused:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         # The opening fence is line 1, and marks count from 0.
         where = f"line {mark.line + 2}: " if mark is not None else ""
         raise _YamlRefused(f"{where}{error.problem or error.context or 'malformed'}") from error
-    except yaml.YAMLError as error:
-        raise _YamlRefused(str(error).partition("\n")[0]) from error
-    except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        # The loader's own constructors raise these: a thirteenth month, a number of ten thousand digits, deep nesting.
-        raise _YamlRefused(f"a value cannot be read ({error})") from error
+    except Exception as error:
+        # The loader's constructors raise nearly everything: a thirteenth month, a number of ten thousand digits, a tag
+        # that does not fit its value.
+        raise _YamlRefused(f"a value cannot be read ({str(error).partition(chr(10))[0]})") from error
     finally:
         loader.dispose()
+
+
+def _check_nesting(events: Iterable[Event]) -> None:
+    """Refuses nesting that would overflow the C stack of the loader, which composes nodes recursively."""
+    depth = 0
+    try:
+        for event in events:
+            depth += 1 if event.__class__.__name__ in ("MappingStartEvent", "SequenceStartEvent") else 0
+            depth -= 1 if event.__class__.__name__ in ("MappingEndEvent", "SequenceEndEvent") else 0
+            if depth > MAX_NESTING:
+                raise _YamlRefused("the frontmatter is nested too deeply")
+    except _YamlRefused:
+        raise
+    except Exception:
+        return  # malformed: the loader says so in better words
+
+
+def _kind(node: Node) -> str:
+    """`scalar`, `sequence` or `mapping`; a tag alone does not tell, for it may be anything's."""
+    return str(getattr(node, "id", ""))
+
+
+def _is_text(node: Node) -> bool:
+    return _kind(node) == "scalar" and node.tag != "tag:yaml.org,2002:null"
 
 
 class _Freezer:
@@ -155,15 +194,28 @@ class _Freezer:
         self._left -= 1
         if self._left < 0 or depth > MAX_NESTING:
             raise _YamlRefused("the frontmatter unfolds into too many values")
-        if node.tag == "tag:yaml.org,2002:str":
+        kind = (_kind(node), node.tag)
+        if kind == ("scalar", "tag:yaml.org,2002:str"):
             return node.value
-        if node.tag == "tag:yaml.org,2002:map":
-            self._loader.flatten_mapping(cast("MappingNode", node))  # merge keys (<<)
-            pairs = ((self.freeze(key, depth + 1), self.freeze(value, depth + 1)) for key, value in node.value)
-            return MappingProxyType({str(key): value for key, value in pairs})
-        if node.tag == "tag:yaml.org,2002:seq":
+        if kind == ("mapping", "tag:yaml.org,2002:map"):
+            return self._freeze_mapping(node, depth)
+        if kind == ("sequence", "tag:yaml.org,2002:seq"):
             return tuple(self.freeze(item, depth + 1) for item in node.value)
         return _plain(self._loader.construct_object(node, deep=True))
+
+    def _freeze_mapping(self, node: Node, depth: int) -> Mapping[str, object]:
+        merged: dict[str, object] = {}
+        own: dict[str, object] = {}
+        for key, value in node.value:
+            if key.tag != "tag:yaml.org,2002:merge":
+                own[str(self.freeze(key, depth + 1))] = self.freeze(value, depth + 1)
+                continue
+            for source in value.value if _kind(value) == "sequence" else [value]:
+                fields = self.freeze(source, depth + 1)
+                if not isinstance(fields, Mapping):
+                    raise _YamlRefused("a merge key (<<) names something that is not a list of fields")
+                merged = {**fields, **merged}
+        return MappingProxyType({**merged, **own})
 
 
 def _plain(value: object) -> object:
@@ -174,14 +226,15 @@ def _plain(value: object) -> object:
         return value.decode("utf-8", "backslashreplace")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        raise ValueError("a number is too large")
     if value is None or isinstance(value, (bool, int, float)):
         return value
     raise ValueError("sets, pairs and ordered maps are not fields")
 
 
-def _description(fields: Mapping[str, object], findings: list[Finding]) -> str | None:
-    value = fields.get("description")
-    text = "" if value is None or isinstance(value, (Mapping, tuple)) else str(value).strip()
+def _description(texts: Mapping[str, str], findings: list[Finding]) -> str | None:
+    text = texts.get("description", "").strip()
     if not text:
         findings.append(Finding("missing-description", "the frontmatter has no description"))
         return None
@@ -192,9 +245,8 @@ def _description(fields: Mapping[str, object], findings: list[Finding]) -> str |
     return text
 
 
-def _name(fields: Mapping[str, object], directory_name: str, findings: list[Finding]) -> str:
-    value = fields.get("name")
-    name = "" if value is None or isinstance(value, (Mapping, tuple)) else str(value).strip()
+def _name(texts: Mapping[str, str], directory_name: str, findings: list[Finding]) -> str:
+    name = texts.get("name", "").strip()
     if not name:
         findings.append(Finding("missing-name", f"the frontmatter has no name; {printable(directory_name)!r} is used"))
         return directory_name

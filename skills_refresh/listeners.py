@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from .changes import compare, merge
@@ -39,11 +39,16 @@ class ListenerRegistry:
         self._lock = threading.Lock()
         self._subscriptions: tuple[_Subscription, ...] = ()
         self._history: deque[Snapshot] = deque(maxlen=MAX_HISTORY)
+        self._failures = 0
 
     @property
     def failures(self) -> int:
         """How many calls of listeners ended with an exception."""
-        return sum(subscription.failures for subscription in self._subscriptions)
+        return self._failures
+
+    def _count_failure(self) -> None:
+        with self._lock:
+            self._failures += 1
 
     def subscribe(self, listener: Listener, *, since: int | None = None, name: str | None = None) -> Callable[[], None]:
         """Calls `listener` with each `SkillsChanged` from now on; returns a function that ends it.
@@ -55,7 +60,7 @@ class ListenerRegistry:
 
         The function returned is safe to call anywhere, inside of the listener too, and more than once.
         """
-        subscription = _Subscription(listener, name or _name_of(listener))
+        subscription = _Subscription(listener, name or _name_of(listener), self._count_failure)
         with self._lock:
             missed = self._missed(since)
             self._subscriptions = (*self._subscriptions, subscription)
@@ -99,9 +104,9 @@ class ListenerRegistry:
 class _Subscription:
     """One listener, its queue, and the thread that calls it while the queue is not empty."""
 
-    def __init__(self, listener: Listener, name: str) -> None:
-        self.failures = 0
+    def __init__(self, listener: Listener, name: str, on_failure: Callable[[], None]) -> None:
         self._listener = listener
+        self._on_failure = on_failure
         self._name = name
         self._loop = _running_loop()
         self._lock = threading.Lock()
@@ -147,10 +152,10 @@ class _Subscription:
                 change = self._queue.popleft()
             try:
                 self._tell(change)
-            except CancelledError:
-                _log.debug("listener %s was cancelled", self._name)
-            except Exception:
-                self.failures += 1
+            except BaseException:  # even SystemExit: this thread is ours, and the next change must be told
+                if self._ended:
+                    return
+                self._on_failure()
                 _log.exception("listener %s failed on version %d", self._name, change.version)
 
     def _tell(self, change: SkillsChanged) -> None:

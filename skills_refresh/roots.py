@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from .errors import ConfigError
+
 # Where agents and their users keep skills, nearest first: the project's before the user's own.
 DEFAULT_ROOTS = (".agents/skills", ".claude/skills", "~/.agents/skills", "~/.claude/skills")
 
@@ -23,7 +25,14 @@ class Root(NamedTuple):
 
 
 def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLike[str] = ".") -> tuple[Root, ...]:
-    """Roots for `paths`, in order and without repetition. `~` is expanded; relative paths start at `base`."""
+    """Roots for `paths`, in order and without repetition. `~` is expanded; relative paths start at `base`.
+
+    Raises `ConfigError` for what cannot be a path.
+    """
+    paths = tuple(paths)
+    for path in paths:
+        if "\0" in os.fspath(path):
+            raise ConfigError(f"{os.fspath(path)!r}: a path cannot hold a NUL byte; mend the root")
     absolute = (os.path.abspath(os.path.join(base, os.path.expanduser(os.fspath(path)))) for path in paths)
     return tuple(Root(path) for path in dict.fromkeys(absolute))
 

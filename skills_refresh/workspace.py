@@ -154,7 +154,11 @@ class Workspace:
         if self._snapshot is None:
             if self._closed:
                 raise ClosedError("this workspace was closed: make a new one")
-            self._host.attach(self).result()
+            try:
+                self._host.attach(self).result()
+            except BaseException:
+                self.close()
+                raise
         return self
 
     def close(self) -> None:

@@ -169,6 +169,13 @@ def test_a_file_of_our_own_is_taken_before_pyproject(place: Place) -> None:
     assert place.load().settings.max_depth == 2
 
 
+def test_the_nearest_file_is_taken_even_where_it_says_nothing(place: Place) -> None:
+    place.project("max_depth = 3")
+    (place.directory / "package").mkdir()
+    (place.directory / "package" / "skills-refresh.toml").touch()
+    assert place.load(below="package").settings == Settings()
+
+
 def test_a_pyproject_without_our_table_does_not_hide_the_file_above(place: Place) -> None:
     place.project("max_depth = 3")
     (place.directory / "package").mkdir()
@@ -221,7 +228,7 @@ def test_a_number_must_be_a_whole_number_above_zero(place: Place, value: str) ->
     assert message.endswith("it must be a whole number above 0")
 
 
-@pytest.mark.parametrize("value", ["0", "many", "", "-3", "1.5"])
+@pytest.mark.parametrize("value", ["0", "many", "-3", "1.5"])
 def test_a_variable_for_a_number_must_hold_one(place: Place, value: str) -> None:
     assert "it must be a whole number above 0" in place.error({"SKILLS_REFRESH_MAX_DEPTH": value})
 
@@ -254,3 +261,38 @@ def test_a_file_that_is_not_utf8_is_an_error_that_names_the_file(place: Place) -
 def test_a_named_file_that_cannot_be_read_is_an_error_that_names_it(place: Place, name: str) -> None:
     path = place.directory / name
     assert place.error(config_file=path).startswith(f"{path}: cannot be read: ")
+
+
+@pytest.mark.parametrize("value", ["²", "9" * 5_000], ids=["superscript", "5,000 digits"])
+def test_a_variable_for_a_number_that_python_cannot_read_is_an_error(tmp_path: Path, value: str) -> None:
+    with pytest.raises(ConfigError, match="whole number"):
+        load_config(directory=tmp_path, environment={"SKILLS_REFRESH_MAX_DEPTH": value})
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("skills-refresh.toml", f"names = {'[' * 5_000}"),
+        ("skills-refresh.toml", 'roots = ["a\\u0000b"]'),
+        ("pyproject.toml", "[tool]\nskills-refresh = 3\n"),
+    ],
+    ids=["nested too deeply", "a NUL byte", "no table"],
+)
+def test_odd_files_are_errors(tmp_path: Path, file: str, text: str) -> None:
+    (tmp_path / file).write_text(text)
+    with pytest.raises(ConfigError):
+        load_config(directory=tmp_path, environment={})
+
+
+def test_a_tilde_in_the_variable_for_the_file_is_the_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "ours.toml").write_text("max_depth = 3")
+    assert load_config(directory=tmp_path, environment={"SKILLS_REFRESH_CONFIG": "~/ours.toml"}).settings.max_depth == 3
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(tmp_path: Path) -> None:
+    (tmp_path / "skills-refresh.toml").write_text("roots = ['mine']")
+    config = load_config(directory=tmp_path, environment={"SKILLS_REFRESH_ROOTS": ""})
+    assert [root.path for root in config.roots] == [str(tmp_path / "mine")]

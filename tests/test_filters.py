@@ -39,8 +39,8 @@ def relevant(skill_filter: SkillFilter, path: Path | str, change: Change = Chang
 @pytest.mark.parametrize("name", EVERYWHERE)
 def test_caches_and_installed_packages_are_excluded_everywhere(name: str) -> None:
     skill_filter = SkillFilter(ROOT)
-    assert skill_filter.prunes(f"tools/{name}", in_skill=False)
-    assert skill_filter.prunes(name, in_skill=True)
+    assert skill_filter.why_pruned(f"tools/{name}", in_skill=False) == "excluded everywhere"
+    assert skill_filter.why_pruned(name, in_skill=True) == "excluded everywhere"
 
 
 @pytest.mark.parametrize("name", IN_SKILL)
@@ -280,3 +280,42 @@ def test_planner_scan_and_events_never_disagree_about_a_file(
         planned = {str(path) for path in paths if planner_and_scan_policy(skill_filter, root, path)}
         told = {str(path) for path in paths if relevant(skill_filter, path)}
         assert scanned_files(root, Settings(exclude=tuple(patterns), extensions=extensions)) == planned == told
+
+
+def test_a_range_that_runs_backwards_is_an_invalid_pattern(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a gitignore pattern"):
+        SkillFilter("/skills", patterns=["[z-a]"])
+    (tmp_path / ".skillsignore").write_text("[z-a]\n")
+    assert [found.code for found in scan([tmp_path]).snapshot.problems] == ["invalid-ignore-file"]
+
+
+def test_the_rule_is_named_below_empty_lines_and_comments() -> None:
+    skill_filter = SkillFilter("/skills", patterns=["# ours", "", "drafts/"])
+    assert skill_filter.why_pruned("drafts", in_skill=False) == "pattern 'drafts/'"
+
+
+def test_a_root_below_another_root_counts_by_itself() -> None:
+    skill_filter = SkillFilter("/project", "/project/.claude/skills")
+    assert skill_filter(Change.modified, "/project/.claude/skills/pdf/SKILL.md")
+
+
+def test_an_extension_of_two_parts_is_refused() -> None:
+    with pytest.raises(ConfigError, match="last dot"):
+        SkillFilter("/skills", extensions=[".tar.gz"])
+
+
+@pytest.mark.parametrize("root", ["../skills", "./skills"])
+def test_relative_roots_and_the_paths_that_notify_reports_for_them(
+    root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert SkillFilter(root)(Change.modified, f"{tmp_path}/other/{root}/notes.md")
+
+
+def test_a_file_below_a_directory_called_skill_md_is_irrelevant_to_all(tmp_path: Path) -> None:
+    path = tmp_path / "pdf" / "SKILL.md" / "notes.md"
+    path.parent.mkdir(parents=True)
+    path.touch()
+    assert not SkillFilter(tmp_path)(Change.modified, str(path))
+    assert not scan([tmp_path]).snapshot.files

@@ -51,6 +51,8 @@ def message(source: str | bytes) -> str:
         pytest.param(f"{HEADER}---\n", [], id="no body"),
         pytest.param(f"{HEADER}---\nDo\n---\nit.\n", [], id="a rule in the body"),
         pytest.param(f"{HEADER}metadata: {{}}\n---\n", [], id="unknown field"),
+        pytest.param(f"{HEADER}a: {'[' * 20}{']' * 20}\n---\n", [], id="nesting of 20 levels"),
+        pytest.param(f"{HEADER}a: [{'b, ' * 1_000}]\n---\n", [], id="1,000 values"),
         pytest.param(f"{HEADER}when: a: b\n---\n", ["repaired-frontmatter"], id="unquoted colon"),
         pytest.param(f"{HEADER}---\nDo \0it.\n", ["nul-bytes"], id="NUL bytes in the body"),
         pytest.param(f"{HEADER}---\n".encode() + b"\xff\n", ["invalid-utf8"], id="invalid UTF-8 in the body"),
@@ -92,6 +94,8 @@ def test_a_skill_is_loaded_and_what_is_odd_is_told(source: str | bytes, codes: l
         pytest.param(f"{HEADER}m0: &m0 {{a: b}}\n{MERGED_LAUGHS}---\n", "invalid-yaml", id="billion laughs by merging"),
         pytest.param(f"{HEADER}a: &a [*a]\n---\n", "invalid-yaml", id="recursive alias"),
         pytest.param(f"{HEADER}a: {'[' * 1_000}{']' * 1_000}\n---\n", "invalid-yaml", id="deep nesting"),
+        pytest.param(f"{HEADER}a: {'[' * 40}{']' * 40}\n---\n", "invalid-yaml", id="nesting of 40 levels"),
+        pytest.param(f"{HEADER}a: [{'b, ' * 10_000}]\n---\n", "invalid-yaml", id="10,000 values"),
         pytest.param(
             f"{HEADER}a: !!python/object/apply:os.abort []\n---\n", "invalid-yaml", id="tag that runs a function"
         ),
@@ -137,6 +141,13 @@ def test_the_body_begins_after_the_closing_fence() -> None:
     frontmatter, _ = parse(source)
     assert frontmatter is not None
     assert source[frontmatter.body_offset :] == b"Do it.\r\n"
+
+
+def test_the_body_of_a_file_that_ends_with_the_closing_fence_is_empty() -> None:
+    source = f"{HEADER}---"
+    frontmatter, _ = parse(source)
+    assert frontmatter is not None
+    assert frontmatter.body_offset == len(source)
 
 
 def test_a_finding_tells_the_line_of_the_file() -> None:
@@ -208,3 +219,56 @@ def test_no_bytes_make_it_raise_and_json_holds_every_field(source: bytes, direct
     if frontmatter is not None:
         json.dumps(plain(frontmatter.fields), allow_nan=False)
         assert 0 < frontmatter.body_offset <= len(source)
+
+
+HEADER = "---\nname: pdf\ndescription: Does it.\n"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "!!bool foo",
+        "!!timestamp foo",
+        '!!int ""',
+        '!!float ""',
+        "!!seq foo",
+        "!!seq {a: b}",
+        "!!str {a: b}",
+        "!!str [a]",
+    ],
+)
+def test_a_tag_that_does_not_fit_its_value_is_refused(value: str) -> None:
+    assert told(f"{HEADER}a: {value}\n---\n") == ["invalid-yaml"]
+
+
+@pytest.mark.parametrize("value", [f"0x{'f' * 4_000}", f"{'1:' * 3_000}1"], ids=["hexadecimal", "base 60"])
+def test_a_number_too_large_to_be_written_out_is_refused(value: str) -> None:
+    assert told(f"{HEADER}a: {value}\n---\n") == ["invalid-yaml"]
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 100_000, "a:\n" + "- " * 100_000], ids=["flow", "block"])
+def test_nesting_of_any_depth_does_not_end_the_process(text: str) -> None:
+    """The loader composes nodes recursively in C, where a deep stack is a crash and no exception."""
+    assert told(f"{HEADER}{text}\n---\n") == ["invalid-yaml"]
+
+
+def test_merge_keys_unfold_within_the_budget() -> None:
+    laughs = "".join(f"m{n}: &m{n} {{<<: [{', '.join([f'*m{n - 1}'] * 9)}]}}\n" for n in range(1, 9))
+    assert told(f"{HEADER}m0: &m0 {{a: b}}\n{laughs}<<: *m8\n---\n") == ["invalid-yaml"]
+
+
+@pytest.mark.parametrize("unit", ["\n", " ", " \n"])
+def test_blanks_alone_take_linear_time(unit: str) -> None:
+    """Where it is quadratic, this takes minutes."""
+    assert told(unit * (256_000 // len(unit))) == ["no-frontmatter"]
+
+
+@pytest.mark.parametrize("name", ["on", "010", "1:30", "1_0", "0x1f", "2024-01-01"])
+def test_a_name_is_taken_as_it_was_written(name: str) -> None:
+    frontmatter, _ = parse_frontmatter(f"---\nname: {name}\ndescription: Does it.\n---\n".encode(), "pdf")
+    assert frontmatter is not None
+    assert frontmatter.name == name
+
+
+def told(text: str) -> list[str]:
+    return [finding.code for finding in parse_frontmatter(text.encode(), "pdf")[1]]

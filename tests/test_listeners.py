@@ -40,8 +40,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.changes: list[SkillsChanged] = []
+        self.thread = threading.current_thread()
 
     def __call__(self, change: SkillsChanged) -> None:
+        self.thread = threading.current_thread()
         self.changes.append(change)
 
     @property
@@ -86,11 +88,11 @@ def test_a_function_is_told_what_changed(registry: ListenerRegistry) -> None:
 
 
 def test_a_function_is_not_called_on_the_publishing_thread(registry: ListenerRegistry) -> None:
-    threads: list[threading.Thread] = []
-    registry.subscribe(lambda change: threads.append(threading.current_thread()))
+    listener = Recorder()
+    registry.subscribe(listener)
     publish(registry, *snapshots(1))
-    wait_for(lambda: threads)
-    assert threads != [threading.current_thread()]
+    listener.wait_for(1)
+    assert listener.thread is not threading.current_thread()
 
 
 def test_a_coroutine_function_runs_on_the_loop_that_ran_when_it_subscribed(registry: ListenerRegistry) -> None:
@@ -225,6 +227,18 @@ def test_after_unsubscribing_nothing_is_told(registry: ListenerRegistry) -> None
     assert listener.versions == []
 
 
+def test_after_unsubscribing_what_still_waits_is_not_told(registry: ListenerRegistry, blocking: Blocking) -> None:
+    unsubscribe = registry.subscribe(blocking)
+    first, second = snapshots(2)
+    publish(registry, first)
+    assert blocking.entered.wait(DEADLINE_S)
+    publish(registry, second)
+    unsubscribe()
+    blocking.released.set()
+    blocking.thread.join(DEADLINE_S)
+    assert blocking.versions == [1]
+
+
 def test_a_listener_can_unsubscribe_itself(registry: ListenerRegistry) -> None:
     listener, witness = Recorder(), Recorder()
 
@@ -300,9 +314,49 @@ def test_closing_does_not_wait_for_a_listener_that_blocks(
     assert "listener gateway is still running after its workspace was closed" in caplog.text
 
 
+def test_a_listener_can_close_what_calls_it(registry: ListenerRegistry, caplog: pytest.LogCaptureFixture) -> None:
+    closed = threading.Event()
+
+    def close(change: SkillsChanged) -> None:
+        registry.close()
+        closed.set()
+
+    registry.subscribe(close)
+    publish(registry, *snapshots(1))
+    assert closed.wait(DEADLINE_S)
+    assert caplog.text == ""
+
+
 def test_after_closing_nothing_is_told(registry: ListenerRegistry) -> None:
     listener = Recorder()
     registry.subscribe(listener)
     registry.close()
     publish(registry, *snapshots(1))
     assert listener.versions == []
+
+
+@pytest.mark.parametrize("kind", [asyncio.CancelledError, SystemExit, KeyboardInterrupt])
+def test_whatever_a_listener_raises_it_is_told_the_next_change(
+    registry: ListenerRegistry, kind: type[BaseException]
+) -> None:
+    versions: list[int] = []
+
+    def listener(change: SkillsChanged) -> None:
+        versions.append(change.version)
+        if change.version == 1:
+            raise kind
+
+    registry.subscribe(listener)
+    publish(registry, *snapshots(2))
+    wait_for(lambda: (versions, registry.failures) == ([1, 2], 1))
+
+
+def test_failures_are_still_counted_after_unsubscribing(registry: ListenerRegistry) -> None:
+    def fail(change: SkillsChanged) -> None:
+        raise ValueError
+
+    unsubscribe = registry.subscribe(fail)
+    publish(registry, *snapshots(1))
+    wait_for(lambda: registry.failures == 1)
+    unsubscribe()
+    assert registry.failures == 1
