@@ -6,7 +6,7 @@ A change that merges several is the comparison of the first `before` with the la
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from .filters import SKILL_FILE
@@ -18,7 +18,7 @@ _NOTHING = Snapshot(0, 0, {}, (), {})
 def compare(before: Snapshot | None, after: Snapshot, *, workspace: str, reason: Reason) -> SkillsChanged:
     """Everything that differs from `before` to `after`; a fresh start where `before` is None."""
     old = _NOTHING if before is None else before
-    changes = [*_skill_changes(old.skills, after.skills), *_other_changes(old, after)]
+    changes = [*_skill_changes(old, after), *_other_changes(old, after)]
     return SkillsChanged(workspace, reason, tuple(changes), after, before)
 
 
@@ -27,12 +27,22 @@ def merge(earlier: SkillsChanged, later: SkillsChanged) -> SkillsChanged:
     return compare(earlier.before, later.snapshot, workspace=later.workspace, reason=later.reason)
 
 
-def _skill_changes(old: Mapping[str, Skill], new: Mapping[str, Skill]) -> Iterable[SkillChange]:
-    names = [name for name, skill in new.items() if old.get(name) is not skill]
-    if len(old) != len(new) - sum(name not in old for name in names):
-        names.extend(name for name in old if name not in new)
-    for name in sorted(names):
-        was, now = old.get(name), new.get(name)
+def _differing_names(old: Snapshot, new: Snapshot) -> list[str]:
+    if len(old.skills) == len(new.skills):
+        # The usual case, an edit: both are sorted by name, so the same skills stand side by side. Looking each one up
+        # takes ten times as long, which is what an edit to one of 10,000 skills would cost most.
+        pairs = zip(old.skills.values(), new.skills.values(), strict=True)
+        differing = [(was.name, now.name) for was, now in pairs if was is not now]
+        if all(was == now for was, now in differing):
+            return [now for _, now in differing]
+    before, after = old.skills_dict(), new.skills_dict()
+    names = before.keys() ^ after.keys()
+    return sorted(names.union(name for name, skill in after.items() if before.get(name) is not skill))
+
+
+def _skill_changes(old: Snapshot, new: Snapshot) -> Iterable[SkillChange]:
+    for name in _differing_names(old, new):
+        was, now = old.skills.get(name), new.skills.get(name)
         if was is None or now is None:
             skill = now or was
             assert skill is not None

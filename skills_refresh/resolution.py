@@ -34,7 +34,7 @@ class Resolver:
 
         `names` are those whose skill may have changed in some root. `version` is called only when one is needed.
         """
-        old = before.skills if before is not None else {}
+        old = before.skills_dict() if before is not None else {}
         winners: dict[str, Skill | None] = {}
         shadows_differ = False
         for name in names:
@@ -57,7 +57,7 @@ class Resolver:
         return Snapshot(
             version=new_version,
             prompt_version=new_version if prompt_differs or before is None else before.prompt_version,
-            skills=MappingProxyType(_merged(dict(old), winners)),
+            skills=MappingProxyType(_merged(old, winners)),
             problems=problems,
             files=files if before is None or files != before.files else before.files,
         )
