@@ -29,11 +29,11 @@ from .watching.strategy import make_watcher
 from .watching.wake import Waker, make_waker
 from .workspace import Workspace
 
-# What only an audit can find must be right within 15 s. An audit of 1,000 skills takes 20 ms: 0.17 % of a core.
-AUDIT_S = 12.0
+# What only an audit can find must be right within 15 s. An audit of 1,000 skills takes 20 to 25 ms: 0.17 % of a core.
+AUDIT_S = 14.4
 # Directories that cannot be watched are looked at this often, and so are the roots' own paths: a missing root must be
 # found within 2 s of its coming.
-POLL_S = 1.0
+POLL_S = 1.2
 # After a signal, the Rust thread may still be on its way to hand the events over: look again, ever more seldom.
 FIRST_LOOK_S = 0.0005
 LAST_LOOK_S = 0.064
@@ -135,6 +135,7 @@ class Engine:
             try:
                 future.set_result(call())
             except BaseException as error:
+                self._reconciler.start_over()  # what was being reconciled is half done
                 future.set_exception(error)
 
         with self._lock:
@@ -163,8 +164,8 @@ class Engine:
                     self._turn(waker)
                 except Exception:
                     _log.exception("the engine hit a bug; everything is scanned again")
-                    time.sleep(AFTER_FAILURE_S)
                     self._reconciler.start_over()
+                    waker.wait(AFTER_FAILURE_S)
         finally:
             with self._lock:
                 self._closing = True
@@ -185,21 +186,34 @@ class Engine:
             self._look_s = None
         elif self._look_s is not None:
             self._look_s = self._look_s * 2 if self._look_s < LAST_LOOK_S else None
-        if self._debounce.pending and now >= self._debounce.ready_at():
-            self._publish("watch")
+        self._look_where_no_event_tells(now)
+        if self._debounce.pending:
+            if now >= self._debounce.ready_at():
+                self._publish("watch")
+        elif self._reconciler.pending:
+            self._publish("audit")
+
+    def _look_where_no_event_tells(self, now: float) -> None:
+        """Does the looking that is due. What differs is marked, and published like everything else."""
         if now >= self._next_poll:
             self._next_poll = now + POLL_S
-            self._poll(now)
+            was_native = self._reconciler.native
+            self._reconciler.look_around(now, quiet=not self._debounce.pending)
+            if not (was_native and self._reconciler.native):
+                self._tell_health()
+        if now >= self._next_audit:
+            self._next_audit = now + AUDIT_S
+            for watched in self._reconciler.roots.values():
+                self._reconciler.audit(watched)
         if self._reconciler.racy and now >= self._look_twice_at:
             self._reconciler.look_twice()
-            self._publish("audit")
 
     def _until_due(self, waker: Waker) -> float:
         """Seconds until something is to be done, if nothing happens before."""
         if self._requests or self._closing:
             return 0.0
         now = time.monotonic()
-        due = [self._next_poll - now]
+        due = [self._next_poll - now, self._next_audit - now]
         if waker.step is not None:
             due.append(waker.step)
         if self._look_s is not None:
@@ -210,30 +224,22 @@ class Engine:
             due.append(self._look_twice_at - now)
         return max(min(due), 0.0)
 
-    def _poll(self, now: float) -> None:
-        """Once a second: looks at what no event tells of, and, now and then, at everything."""
-        self._reconciler.look_around(now, quiet=not self._debounce.pending)
-        if now >= self._next_audit:
-            for watched in self._reconciler.roots.values():
-                self._reconciler.audit(watched)
-            self._next_audit = now + AUDIT_S
-        self._publish("audit")
-        for workspace in self._workspaces:
-            workspace._tell_health()
-
     def _publish(self, reason: Reason) -> None:
         """Reconciles what is dirty now, and publishes where a consumer can see a difference."""
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
         self._debounce.take()
-        if not self._reconciler.pending:
-            return
         names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
         for workspace, roots in self._workspaces.items():
             if any(watched in names for watched in roots):
                 workspace._advance(roots, {name for watched in roots for name in names.get(watched, ())}, reason)
         if self._reconciler.racy:
             self._look_twice_at = time.monotonic() + LOOK_TWICE_S
+        self._tell_health()
+
+    def _tell_health(self) -> None:
+        for workspace in self._workspaces:
+            workspace._tell_health()
 
     # -- what requests do ---------------------------------------------------------------------------------------------
 

@@ -48,6 +48,11 @@ class Reconciler:
         """Whether anything must be read again."""
         return bool(self._dirty or self._reopen)
 
+    @property
+    def native(self) -> bool:
+        """Whether every directory is watched by the kernel."""
+        return not any(watched.polled for watched in self.roots.values())
+
     def hold(self, root: Root) -> WatchedRoot:
         """`root`, shared with whoever holds it already; it is opened by the next `reconcile`."""
         watched = self.roots.get(root)
