@@ -78,7 +78,8 @@ def load_config(
         if values:
             sources.append(source)
         for key, value in values.items():
-            checked = _checked(source, key, value, relative_to)
+            place = {"flags": f"--{key.replace('_', '-')}", "environment": ENVIRONMENT_PREFIX + key.upper()}.get(source)
+            checked = _checked(place or source, key, value, relative_to)
             merged.setdefault(key, checked)
     roots = merged.pop("roots", ())
     assert isinstance(roots, tuple)
@@ -139,7 +140,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
         if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE or not text:
             continue
         key = variable[len(ENVIRONMENT_PREFIX) :].lower()
-        kind = _known("environment", key).kind
+        kind = _known(variable, key).kind
         if kind == "number":
             found[key] = int(text) if _NUMBER.fullmatch(text.strip()) else text
         else:
@@ -151,7 +152,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
 def _known(source: str, key: str) -> Key:
     known = KEYS.get(key)
     if known is None:
-        nearest = difflib.get_close_matches(key, KEYS, n=1, cutoff=0.4)
+        nearest = difflib.get_close_matches(key, KEYS, n=1)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"known are {', '.join(KEYS)}"
         raise ConfigError(f"{source}: unknown setting {key!r}; {hint}")
     return known

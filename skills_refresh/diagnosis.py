@@ -72,7 +72,7 @@ def explain(path: str, opened: list[WatchedRoot]) -> str:
             if watched.tree is None:
                 return f"the root {root} is missing"
             return _explain_below(absolute[len(root) :].strip(os.sep).split(os.sep), watched)
-    return "it lies below none of the roots"
+    return f"it lies below none of the roots: {', '.join(watched.root.path for watched in opened)}"
 
 
 def _explain_below(parts: list[str], watched: WatchedRoot) -> str:
@@ -94,8 +94,9 @@ def _explain_below(parts: list[str], watched: WatchedRoot) -> str:
         if os.path.isdir(shown):
             rule = watched.filter.why_pruned(relative, in_skill=above.skill is not None)
             return f"{shown} is left out: {rule or 'a limit, or a link that leads elsewhere; see the problems'}"
-        rule = watched.filter.why_skipped(relative)
-        return f"it is not read: {rule}" if rule else "it does not exist, or is no file that can be read"
+        if not os.path.lexists(shown):
+            return "it does not exist"
+        return f"it is not read: {watched.filter.why_skipped(relative) or 'it is no file; see the problems'}"
     return "it is relevant: a directory that is watched"
 
 

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
 from os import PathLike
 from typing import TypeVar
@@ -21,7 +21,7 @@ from .files_digest import files_digest
 from .filters import check_settings
 from .model import Reason
 from .reconciler import Reconciler
-from .roots import Root, resolve_roots
+from .roots import Root, Roots, resolve_roots
 from .settings import Settings
 from .watched_root import WatchedRoot
 from .watching.base import Attach, Watcher
@@ -80,8 +80,9 @@ class Engine:
         self._next_poll = 0.0
         self._next_audit = 0.0
 
-    def open(self, roots: Iterable[str | PathLike[str] | Root] = (), *, name: str = "") -> Workspace:
-        """A started workspace on `roots`, the earlier before the later; the default roots where none are given.
+    def open(self, roots: Roots = (), *, name: str = "") -> Workspace:
+        """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
+        none are given.
 
         Returns when the first snapshot is there. `name` stands in changes and logs.
         """
@@ -99,7 +100,7 @@ class Engine:
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSE_S)
             if thread.is_alive():
-                _log.warning("the engine's thread is still busy and ends later")
+                _log.info("the engine's thread is still busy and ends later")
 
     def __enter__(self) -> Engine:
         return self

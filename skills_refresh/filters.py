@@ -68,10 +68,10 @@ class SkillFilter(BaseFilter):
     ) -> None:
         super().__init__()
         self._roots = tuple(os.path.abspath(os.path.expanduser(root)) for root in roots) or (os.path.abspath(os.sep),)
-        self._extensions = EXTENSIONS.union(_normal_extension(extension) for extension in extensions)
-        self._names = NAMES.union(names)
+        self._extensions = EXTENSIONS.union(_normal_extension(extension) for extension in _several(extensions))
+        self._names = NAMES.union(_several(names))
         # Without lines that say nothing, so that the number of a match is the number of its line.
-        self._patterns = tuple(line for line in patterns if line.strip() and not line.startswith("#"))
+        self._patterns = tuple(line for line in _several(patterns) if line.strip() and not line.startswith("#"))
         self._spec = _compile(self._patterns)
 
     def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
@@ -177,6 +177,11 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
         return tuple(Path(root, IGNORE_FILE).read_text(encoding="utf-8-sig").splitlines())
     except (FileNotFoundError, NotADirectoryError):
         return ()
+
+
+def _several(values: Iterable[str]) -> Iterable[str]:
+    """`values`, or one that was given where several were asked for: nobody means its letters."""
+    return (values,) if isinstance(values, str) else values
 
 
 def _normal_extension(extension: str) -> str:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from os import PathLike
 from typing import NamedTuple
 
 from .files_digest import files_digest
 from .filters import check_settings
 from .model import Snapshot
 from .resolution import Resolver
-from .roots import Root, resolve_roots
+from .roots import Root, Roots, resolve_roots
 from .settings import Settings
 from .versions import VersionCounter
 from .watched_root import WatchedRoot
@@ -23,7 +21,7 @@ class Scan(NamedTuple):
     files_digest: str
 
 
-def scan(roots: Iterable[str | PathLike[str] | Root] = (), settings: Settings | None = None) -> Scan:
+def scan(roots: Roots = (), settings: Settings | None = None) -> Scan:
     """The skills of `roots` (the default ones where none are given) as they are on disk now.
 
     Raises `ConfigError` for settings that make no sense. Safe from any thread; takes no kernel watches, and no

@@ -140,7 +140,7 @@ def _load(text: str) -> _Fields:
             return _Fields({}, {})
         values = _Freezer(loader).freeze(node)
         if not isinstance(values, Mapping):
-            raise _YamlRefused("the frontmatter is not a list of fields (key: value)")
+            raise _YamlRefused("the frontmatter does not consist of fields (key: value)")
         texts = {key.value: value.value for key, value in node.value if _is_text(key) and _is_text(value)}
         return _Fields(values, texts)
     except _YamlRefused:

@@ -142,6 +142,9 @@ class SkillsChanged:
     snapshot: Snapshot = field(repr=False)
     before: Snapshot | None = field(repr=False)
 
+    def __repr__(self) -> str:
+        return f"<SkillsChanged {self.previous} to {self.version} by {self.reason}: {list(self.changes)}>"
+
     @property
     def version(self) -> int:
         """The version of the new snapshot."""

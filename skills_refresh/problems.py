@@ -25,7 +25,7 @@ CODES: dict[str, Code] = {
     # roots
     "missing-root": Code("warning", "Create the directory; it is picked up as soon as it exists."),
     "root-not-a-directory": Code("error", "Name the directory that holds the skills, not a file."),
-    "invalid-ignore-file": Code("error", "Mend the pattern that the message names; patterns are those of gitignore."),
+    "invalid-ignore-file": Code("error", "Mend what the message names; the file holds gitignore patterns, in UTF-8."),
     # files and directories
     "unreadable": Code("error", "Give the user that runs the gateway permission to read it."),
     "not-a-file": Code("error", "Replace it by a regular file."),
@@ -41,7 +41,10 @@ CODES: dict[str, Code] = {
     # SKILL.md
     "no-frontmatter": Code("error", "Start SKILL.md with a line of three dashes, YAML fields, and three dashes again."),
     "unclosed-frontmatter": Code("error", "End the frontmatter with a line of three dashes."),
-    "invalid-yaml": Code("error", "Mend the YAML; quote values that hold a colon."),
+    "invalid-yaml": Code(
+        "error",
+        "Mend the YAML where the message points; quote values that hold colons or brackets.",
+    ),
     "repaired-frontmatter": Code("warning", "Quote the value: other readers refuse an unquoted colon."),
     "missing-description": Code("error", "Add a description: what the skill does and when to use it."),
     "long-description": Code("warning", "Shorten the description to 1,024 characters."),

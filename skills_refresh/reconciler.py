@@ -122,11 +122,12 @@ class Reconciler:
         elif watched.rules_changed():
             self._reopen.setdefault(watched, "config")
         elif watched.tree is not None:
-            differing = audit(watched.tree.directories.values())
-            if differing:
+            found = audit(watched.tree.directories.values())
+            if found.differing:
                 self.gather()  # what events tell just now was not found by the audit alone
-                watched.found_by_audit += len(differing.keys() - self._dirty.get(watched, {}).keys())
-                self._mark(watched, differing)
+                watched.found_by_audit += len(found.differing.keys() - self._dirty.get(watched, {}).keys())
+                self._mark(watched, found.differing)
+            self._mark(watched, found.racy)
         watched.last_audit = time.time()
 
     def rescan(self, watched: WatchedRoot) -> None:
@@ -186,6 +187,8 @@ class Reconciler:
             root.polled = {path for path in self._watcher.refused if path in known} | root.unwatchable
 
     def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
+        if not dirty:
+            return
         marks = self._dirty.setdefault(watched, {})
         for path, names in dirty.items():
             marks.setdefault(path, set()).update(names)
@@ -198,8 +201,10 @@ class Reconciler:
             known = _known(watched, paths)
             if known and watched.rules_changed():
                 self._reopen.setdefault(watched, "config")
-            if known and (dirty := audit(known, look_twice=look_twice)):
-                self._mark(watched, dirty)
+            found = audit(known)
+            self._mark(watched, found.differing)
+            if look_twice:
+                self._mark(watched, found.racy)
 
 
 def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:

@@ -42,7 +42,8 @@ class Resolver:
             winner = found[0] if found else None
             if old.get(name) is not winner:
                 winners[name] = winner
-            losers = tuple(shadowed(loser, winner, name) for loser in found[1:])
+            # Roots may overlap: a skill does not shadow itself.
+            losers = tuple(shadowed(loser, winner, name) for loser in found[1:] if loser.location != found[0].location)
             if losers != self._shadowed.get(name, ()):
                 shadows_differ = True
                 self._shadowed[name] = losers

@@ -31,8 +31,8 @@ def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLi
     """
     paths = tuple(paths)
     for path in paths:
-        if "\0" in os.fspath(path):
-            raise ConfigError(f"{os.fspath(path)!r}: a path cannot hold a NUL byte; mend the root")
+        if not os.fspath(path) or "\0" in os.fspath(path):
+            raise ConfigError(f"{os.fspath(path)!r}: not a path; name a directory, such as . for this one")
     absolute = (os.path.abspath(os.path.join(base, os.path.expanduser(os.fspath(path)))) for path in paths)
     return tuple(Root(path) for path in dict.fromkeys(absolute))
 
@@ -42,9 +42,15 @@ def default_roots() -> tuple[Root, ...]:
     return tuple(Root(str(Path(path).expanduser().absolute()), optional=True) for path in DEFAULT_ROOTS)
 
 
-def resolve_roots(roots: Iterable[str | os.PathLike[str] | Root]) -> tuple[Root, ...]:
-    """`roots` in order and without repetition; the default ones where there are none."""
-    given = tuple(roots)
+Roots = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Root]
+
+
+def resolve_roots(roots: Roots) -> tuple[Root, ...]:
+    """`roots` in order and without repetition; the default ones where there are none. A single path is one root.
+
+    Raises `ConfigError` for what cannot be a path.
+    """
+    given = (roots,) if isinstance(roots, (str, os.PathLike)) else tuple(roots)
     if not given:
         return default_roots()
     return tuple(dict.fromkeys(root if isinstance(root, Root) else make_roots([root])[0] for root in given))

@@ -217,7 +217,7 @@ def test_an_unknown_key_that_is_near_to_none_names_all(place: Place) -> None:
 
 def test_an_unknown_variable_is_an_error(place: Place) -> None:
     message = place.error({"SKILLS_REFRESH_MAX_DEPT": "1"})
-    assert message == "environment: unknown setting 'max_dept'; did you mean 'max_depth'?"
+    assert message == "SKILLS_REFRESH_MAX_DEPT: unknown setting 'max_dept'; did you mean 'max_depth'?"
 
 
 @pytest.mark.parametrize("value", ["'3'", "0", "-1", "1.5", "true", "[3]"])

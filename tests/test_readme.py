@@ -26,7 +26,7 @@ def test_the_python_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    SkillsRoot(tmp_path / "skills").add("pdf")
+    SkillsRoot(tmp_path / "examples/skills").add("pdf")
     exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 

@@ -14,7 +14,7 @@ from ..errors import SkillsRefreshError
 # In the order of `--help`: the verb, the module that holds its command, and what it does.
 VERBS = {
     "list": "What skills there are, and what is wrong with them.",
-    "check": "Only the problems; ends with 1 if there are any.",
+    "check": "Only the problems; ends with 1 for an error or a warning.",
     "show": "One skill: its fields, files and instructions.",
     "prompt": "The text that a model gets to read.",
     "watch": "Follow every change as it happens.",
@@ -72,6 +72,9 @@ def main() -> None:
         # The reader has gone; nothing is left to say, and nothing may be flushed to it on the way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        click.echo(f"skills-refresh: {error.filename or 'standard output'}: {error.strerror}", err=True)
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(status if isinstance(status, int) else 0)

@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections import deque
+from pathlib import Path
 
 import click
 
@@ -107,7 +108,7 @@ def _print_all(workspace: Workspace, follower: Follower, as_json: bool, with_dig
             if as_json:
                 write(changed_json(change))
             else:
-                for text in _lines(change):
+                for text in _lines(change, [root.path for root in config.roots]):
                     follower.write(_paint(text))
         for item in health:
             if as_json:
@@ -125,29 +126,33 @@ def _greeting(workspace: Workspace, config: Config) -> str:
     return f"{_clock()}  watching {watching}, {directories}{waiting}"
 
 
-def _lines(change: SkillsChanged) -> list[str]:
+def _lines(change: SkillsChanged, roots: list[str]) -> list[str]:
     """A line per skill: time, version, what happened to which skill, and which files."""
     start = f"{_clock()}  {change.version}"
-    lines = [f"{start}  {_describe(item)}" for item in change.changes]
+    lines = [f"{start}  {_describe(item, roots)}" for item in change.changes]
     before = set(change.before.problems) if change.before is not None else set()
     after = set(change.snapshot.problems)
-    lines += [
-        f"{start}  {_problem('problem', 'red', found)}" for found in change.snapshot.problems if found not in before
-    ]
-    lines += [f"{start}  {_problem('mended', 'green', found)}" for found in sorted(before - after)]
+    lines += [f"{start}  {_problem('problem', 'red', found, roots)}" for found in sorted(after - before)]
+    lines += [f"{start}  {_problem('solved', 'green', found, roots)}" for found in sorted(before - after)]
     return lines
 
 
-def _describe(item: SkillChange) -> str:
+def _describe(item: SkillChange, roots: list[str]) -> str:
     kind = click.style(item.kind.ljust(7), fg=_KIND_COLOURS[item.kind])
     name = click.style(printable(item.skill), bold=True) if item.skill is not None else "(no skill)"
-    shown = [printable(path.name) for path in item.paths[:_PATHS_SHOWN]]
+    shown = [_relative(path, roots) for path in item.paths[:_PATHS_SHOWN]]
     more = f" and {len(item.paths) - _PATHS_SHOWN} more" if len(item.paths) > _PATHS_SHOWN else ""
     return f"{kind}  {name}  {', '.join(item.aspects)}  {', '.join(shown)}{more}"
 
 
-def _problem(word: str, colour: str, found: Problem) -> str:
-    return f"{click.style(word.ljust(7), fg=colour)}  {printable(str(found.path))}: {found.message} [{found.code}]"
+def _problem(word: str, colour: str, found: Problem, roots: list[str]) -> str:
+    return f"{click.style(word.ljust(7), fg=colour)}  {_relative(found.path, roots)}: {found.message} [{found.code}]"
+
+
+def _relative(path: Path, roots: list[str]) -> str:
+    """`path` below its root, which is shorter and still says where."""
+    root = next((root for root in roots if path.is_relative_to(root)), None)
+    return printable(str(path.relative_to(root) if root is not None and str(path) != root else path))
 
 
 def _clock() -> str:

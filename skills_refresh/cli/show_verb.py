@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from ..encoding import plain, skill_details_json
 from ..errors import ConfigError
 from ..escaping import printable, printable_block
-from ..model import Skill
+from ..model import Skill, Snapshot
 from .options import json_flag, read_config, root_arguments
 from .output import to_json
 from .scanning import scan_configured
@@ -24,15 +25,20 @@ def command(name: str, as_json: bool, **arguments: Any) -> None:
     snapshot = scan_configured(read_config(arguments)).snapshot
     skill = snapshot.skills.get(name)
     if skill is None:
-        import difflib
-
-        nearest = difflib.get_close_matches(name, snapshot.skills, n=1)
-        hint = f"did you mean {printable(nearest[0])!r}?" if nearest else "`skills-refresh list` shows what there is"
-        raise ConfigError(f"no skill is called {printable(name)!r}; {hint}")
+        raise ConfigError(_why_not(name, snapshot))
     if as_json:
         click.echo(to_json(skill_details_json(skill)))
     else:
         _print(skill)
+
+
+def _why_not(name: str, snapshot: Snapshot) -> str:
+    for found in snapshot.problems:
+        if found.severity == "error" and found.path.parent.name == name:
+            return f"{printable(str(found.path))}: cannot be loaded: {found.message}; {found.cure}"
+    nearest = difflib.get_close_matches(name, snapshot.skills, n=1)
+    hint = f"did you mean {printable(nearest[0])!r}?" if nearest else "`skills-refresh list` shows what there is"
+    return f"no skill is called {printable(name)!r}; {hint}"
 
 
 def _print(skill: Skill) -> None:

@@ -8,40 +8,52 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from ..listing import Directory, follow_link, hidden_skills
 from ..reading import signature_of
 
 
-def audit(directories: Iterable[Directory], *, look_twice: bool = True) -> dict[str, set[str]]:
-    """The directories that differ from what is known of them, each with the names to read again.
+class Audit(NamedTuple):
+    """What a look found: the directories that differ from what is known of them, and those that were read so soon after
+    a change that a second one might not show. Each with the names to read again."""
 
-    With `look_twice`, what was read so soon after a change that a second one might not show is told too; without, only
-    what differs for certain.
-    """
+    differing: dict[str, set[str]]
+    racy: dict[str, set[str]]
+
+
+def audit(directories: Iterable[Directory]) -> Audit:
+    """Compares `directories` with the disk."""
     stat = os.stat
-    dirty: dict[str, set[str]] = {}
+    found = Audit({}, {})
     for directory in directories:
         path = directory.path
         names: set[str] = set()
+        racy: set[str] = set()
         try:
             signature = signature_of(stat(path))
         except OSError:
             signature = None
-        differs = signature != directory.signature or (look_twice and directory.racy)
         for name, entry in directory.files.items():
             try:
                 status = stat(f"{path}{os.sep}{name}")
-                found = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
+                now = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
             except OSError:
-                found = None
-            if (found != entry.signature and (entry.signature is not None or entry.error is None)) or (
-                look_twice and entry.racy
-            ):
+                now = None
+            if now != entry.signature and (entry.signature is not None or entry.error is None):
                 names.add(name)
-        if differs or names or (directory.links and _links_differ(directory)) or _hidden_differ(directory):
-            dirty[path] = names
-    return dirty
+            elif entry.racy:
+                racy.add(name)
+        if (
+            names
+            or signature != directory.signature
+            or (directory.links and _links_differ(directory))
+            or (directory.hidden and _hidden_differ(directory))
+        ):
+            found.differing[path] = names
+        if racy or directory.racy:
+            found.racy[path] = racy
+    return found
 
 
 def _links_differ(directory: Directory) -> bool:
