@@ -16,7 +16,7 @@ from os import PathLike
 from typing import TypeVar
 
 from .debounce import STEP_S, Debounce
-from .errors import ClosedError
+from .errors import ClosedError, SkillsRefreshError
 from .files_digest import files_digest
 from .filters import check_settings
 from .model import Reason
@@ -29,8 +29,8 @@ from .watching.strategy import make_watcher
 from .watching.wake import Waker, make_waker
 from .workspace import Workspace
 
-# What only an audit can find must be right within 15 s. An audit of 1,000 skills takes 20 to 25 ms: 0.17 % of a core.
-AUDIT_S = 14.4
+# What only an audit can find must be right within 15 s. An audit of 1,000 skills takes 20 to 25 ms.
+AUDIT_S = 14.0
 # Directories that cannot be watched are looked at this often, and so are the roots' own paths: a missing root must be
 # found within 2 s of its coming.
 POLL_S = 1.2
@@ -42,6 +42,8 @@ LOOK_TWICE_S = 0.030
 # A turn that fails for a reason that we do not know is followed by a rescan, after this pause.
 AFTER_FAILURE_S = 1.0
 CLOSE_S = 0.5
+
+_CLOSED = "the engine was closed: make a new one"
 
 _log = logging.getLogger("skills_refresh")
 _T = TypeVar("_T")
@@ -71,6 +73,7 @@ class Engine:
         self._waker: Waker | None = None
         self._requests: deque[Callable[[], None]] = deque()
         self._closing = False
+        self._ended = False
         # Below this line, the thread's own.
         self._reconciler: Reconciler
         self._workspaces: dict[Workspace, tuple[WatchedRoot, ...]] = {}
@@ -78,7 +81,7 @@ class Engine:
         self._look_s: float | None = None
         self._look_twice_at = 0.0
         self._next_poll = 0.0
-        self._next_audit = 0.0
+        self._names_lost = False
 
     def open(self, roots: Roots = (), *, name: str = "") -> Workspace:
         """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
@@ -127,25 +130,32 @@ class Engine:
 
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """The digest over the files that the engine knows below the roots of `workspace`."""
-        return self._submit(lambda: files_digest([watched.tree for watched in self._workspaces[workspace]]))
+        return self._submit(lambda: files_digest([watched.tree for watched in self._roots_of(workspace)]))
 
     def _submit(self, call: Callable[[], _T]) -> Future[_T]:
+        """Has `call` made on the engine's thread, which is started where there is none."""
         future: Future[_T] = Future()
 
         def run() -> None:
+            if self._ended:
+                future.set_exception(ClosedError(_CLOSED))
+                return
             try:
                 future.set_result(call())
+            except SkillsRefreshError as error:
+                future.set_exception(error)
             except BaseException as error:
-                self._reconciler.start_over()  # what was being reconciled is half done
+                self._start_over()  # what was being reconciled is half done
                 future.set_exception(error)
 
         with self._lock:
             if self._closing:
-                future.set_exception(ClosedError("the engine was closed: make a new one"))
+                future.set_exception(ClosedError(_CLOSED))
                 return future
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="skills-refresh engine", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="skills-refresh engine", daemon=True)
+                thread.start()
+                self._thread = thread
             self._requests.append(run)
             if self._waker is not None:
                 self._waker.wake()
@@ -165,12 +175,14 @@ class Engine:
                     self._turn(waker)
                 except Exception:
                     _log.exception("the engine hit a bug; everything is scanned again")
-                    self._reconciler.start_over()
+                    self._start_over()
                     waker.wait(AFTER_FAILURE_S)
         finally:
             with self._lock:
-                self._closing = True
+                self._closing = self._ended = True
                 waker.close()
+            for workspace in tuple(self._workspaces):
+                workspace.close()
             watcher.close()
             while self._requests:
                 self._requests.popleft()()
@@ -202,10 +214,10 @@ class Engine:
             self._reconciler.look_around(now, quiet=not self._debounce.pending)
             if not (was_native and self._reconciler.native):
                 self._tell_health()
-        if now >= self._next_audit:
-            self._next_audit = now + AUDIT_S
-            for watched in self._reconciler.roots.values():
-                self._reconciler.audit(watched)
+        for watched in self._reconciler.roots.values():
+            if now >= watched.next_audit:
+                watched.next_audit = now + AUDIT_S
+                self._reconciler.audit(watched, rearm=True)
         if self._reconciler.racy and now >= self._look_twice_at:
             self._reconciler.look_twice()
 
@@ -214,7 +226,7 @@ class Engine:
         if self._requests or self._closing:
             return 0.0
         now = time.monotonic()
-        due = [self._next_poll - now, self._next_audit - now]
+        due = [self._next_poll - now, *(watched.next_audit - now for watched in self._reconciler.roots.values())]
         if waker.step is not None:
             due.append(waker.step)
         if self._look_s is not None:
@@ -231,15 +243,28 @@ class Engine:
         told = self._debounce.pending or self._reconciler.gather()
         self._debounce.take()
         names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
-        for workspace, roots in self._workspaces.items():
-            if any(watched in names for watched in roots):
+        names_lost, self._names_lost = self._names_lost, False
+        for workspace, roots in tuple(self._workspaces.items()):
+            if names_lost:
+                workspace._advance(roots, _all_names(roots) | workspace.snapshot.skills.keys(), reason)
+            elif any(watched in names for watched in roots):
                 workspace._advance(roots, {name for watched in roots for name in names.get(watched, ())}, reason)
         if self._reconciler.racy:
             self._look_twice_at = time.monotonic() + LOOK_TWICE_S
         self._tell_health()
 
+    def _start_over(self) -> None:
+        self._reconciler.start_over()
+        self._names_lost = True
+
+    def _roots_of(self, workspace: Workspace) -> tuple[WatchedRoot, ...]:
+        roots = self._workspaces.get(workspace)
+        if roots is None:
+            raise ClosedError("this workspace is not open: start it first, or make a new one")
+        return roots
+
     def _tell_health(self) -> None:
-        for workspace in self._workspaces:
+        for workspace in tuple(self._workspaces):  # a health listener may close its workspace
             workspace._tell_health()
 
     # -- what requests do ---------------------------------------------------------------------------------------------
@@ -248,21 +273,23 @@ class Engine:
         roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
         self._publish("roots")
         self._workspaces[workspace] = roots
-        names = {name for watched in roots if watched.catalog is not None for name in watched.catalog.skills}
-        workspace._advance(roots, names, "roots")
+        workspace._advance(roots, _all_names(roots), "roots")
         workspace._tell_health()
-        self._next_audit = max(self._next_audit, time.monotonic() + AUDIT_S)
 
     def _detach(self, workspace: Workspace) -> None:
         for watched in self._workspaces.pop(workspace, ()):
             self._reconciler.release(watched)
 
     def _refresh(self, workspace: Workspace, reason: Reason, read_all: bool) -> None:
-        for watched in self._workspaces.get(workspace, ()):
+        for watched in self._roots_of(workspace):
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
         self._publish(reason)
+
+
+def _all_names(roots: tuple[WatchedRoot, ...]) -> set[str]:
+    return {name for watched in roots if watched.catalog is not None for name in watched.catalog.skills}
 
 
 def watch(*roots: str | PathLike[str] | Root, settings: Settings | None = None, name: str = "") -> Workspace:

@@ -29,6 +29,7 @@ MAX_NESTING = 32
 # Python refuses to write out integers of more than 4,300 digits, and no field needs a hundred.
 MAX_NUMBER_BITS = 1_024
 
+_SEQUENCE = "tag:yaml.org,2002:seq"
 _BOM = b"\xef\xbb\xbf"
 _OPENING_FENCE = re.compile(rb"---[ \t]*\r?(?:\n|\Z)")
 _FENCE_LINE = re.compile(rb"^---[ \t]*\r?$", re.MULTILINE)
@@ -173,13 +174,8 @@ def _check_nesting(events: Iterable[Event]) -> None:
         return  # malformed: the loader says so in better words
 
 
-def _kind(node: Node) -> str:
-    """`scalar`, `sequence` or `mapping`; a tag alone does not tell, for it may be anything's."""
-    return str(getattr(node, "id", ""))
-
-
 def _is_text(node: Node) -> bool:
-    return _kind(node) == "scalar" and node.tag != "tag:yaml.org,2002:null"
+    return isinstance(node.value, str) and node.tag != "tag:yaml.org,2002:null"
 
 
 class _Freezer:
@@ -194,13 +190,14 @@ class _Freezer:
         self._left -= 1
         if self._left < 0 or depth > MAX_NESTING:
             raise _YamlRefused("the frontmatter unfolds into too many values")
-        kind = (_kind(node), node.tag)
-        if kind == ("scalar", "tag:yaml.org,2002:str"):
-            return node.value
-        if kind == ("mapping", "tag:yaml.org,2002:map"):
+        tag, value = node.tag, node.value
+        # A tag may be written before anything: that the value is of its kind must be looked at too.
+        if tag == "tag:yaml.org,2002:str" and isinstance(value, str):
+            return value
+        if tag == "tag:yaml.org,2002:map" and isinstance(value, list):
             return self._freeze_mapping(node, depth)
-        if kind == ("sequence", "tag:yaml.org,2002:seq"):
-            return tuple(self.freeze(item, depth + 1) for item in node.value)
+        if tag == _SEQUENCE and isinstance(value, list):
+            return tuple(self.freeze(item, depth + 1) for item in value)
         return _plain(self._loader.construct_object(node, deep=True))
 
     def _freeze_mapping(self, node: Node, depth: int) -> Mapping[str, object]:
@@ -210,7 +207,7 @@ class _Freezer:
             if key.tag != "tag:yaml.org,2002:merge":
                 own[str(self.freeze(key, depth + 1))] = self.freeze(value, depth + 1)
                 continue
-            for source in value.value if _kind(value) == "sequence" else [value]:
+            for source in value.value if value.tag == _SEQUENCE else [value]:
                 fields = self.freeze(source, depth + 1)
                 if not isinstance(fields, Mapping):
                     raise _YamlRefused("a merge key (<<) names something that is not a list of fields")

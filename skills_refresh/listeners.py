@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from .changes import compare, merge
 from .model import Reason, SkillsChanged, Snapshot
+from .signals import unblock_wake_signal
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -124,8 +125,16 @@ class _Subscription:
             else:
                 self._queue.append(change)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"skills-refresh {self._name}", daemon=True)
-                self._thread.start()
+                self._start()
+
+    def _start(self) -> None:
+        thread = threading.Thread(target=self._run, name=f"skills-refresh {self._name}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the process has as many threads as it may; the next change tries again
+            _log.exception("listener %s cannot be called now", self._name)
+        else:
+            self._thread = thread
 
     def end(self) -> None:
         with self._lock:
@@ -144,6 +153,7 @@ class _Subscription:
             _log.warning("listener %s is still running after its workspace was closed", self._name)
 
     def _run(self) -> None:
+        unblock_wake_signal()
         while True:
             with self._lock:
                 if not self._queue:

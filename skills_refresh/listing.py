@@ -12,9 +12,12 @@ from collections.abc import Collection
 
 from .filters import SKILL_FILE, SkillFilter, is_hidden
 from .problems import Problem, problem
-from .reading import FileEntry, Signature, is_racy, read_file, signature_of
+from .reading import FileEntry, Signature, is_racy, read_file, signature_of, signature_or_none
 from .roots import Root
 from .settings import Settings
+
+#: Where a link leads, as a real path, and the type of what is there (`stat.S_IFMT`), 0 where nothing is.
+Link = tuple[str, int]
 
 
 class Directory:
@@ -25,8 +28,8 @@ class Directory:
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
-    the names of links that matter to where they lead (None: nowhere), `hidden` the names of hidden directories outside
-    of skills to the `SKILL.md` files that are left out there.
+    the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
+    `SKILL.md` files that are left out there.
     """
 
     __slots__ = (
@@ -44,7 +47,7 @@ class Directory:
         self.racy = False
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
-        self.links: dict[str, str | None] = {}
+        self.links: dict[str, Link] = {}
         self.hidden: dict[str, tuple[str, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
@@ -127,7 +130,7 @@ class Lister:
         name = entry.name
         path = f"{directory.path}{os.sep}{name}"
         try:
-            if known is None or touched or known.racy or signature_of(os.stat(path)) != known.signature:
+            if known is None or touched or known.racy or signature_or_none(path) != known.signature:
                 known = read_file(path, keep_bytes=self._skill_bytes if name == SKILL_FILE else 0, follow=follow)
         except FileNotFoundError:
             return
@@ -139,12 +142,15 @@ class Lister:
         self, directory: Directory, entry: os.DirEntry[str], known: dict[str, FileEntry], touched: Collection[str]
     ) -> None:
         name = entry.name
-        target, mode = follow_link(f"{directory.path}{os.sep}{name}")
+        link = target, mode = follow_link(f"{directory.path}{os.sep}{name}")
         is_directory = stat.S_ISDIR(mode)
-        if name != SKILL_FILE and not self._matters(directory, name, may_be_directory=is_directory or target is None):
+        relative = f"{directory.relative}/{name}" if directory.relative else name
+        if name != SKILL_FILE and self._filter.prunes(relative, in_skill=directory.skill is not None):
             return
-        directory.links[name] = target
-        if target is None:
+        directory.links[name] = link  # even where it means nothing now: what it leads to may become something else
+        if name != SKILL_FILE and mode and not is_directory and not self._filter.reads(relative):
+            return
+        if not mode:
             self._refuse(directory, name, "dangling-link", "is a link to nothing")
         elif self._leads_outside(target):
             self._refuse(directory, name, "escaping-link", f"is a link to {target}, outside of the root")
@@ -154,12 +160,6 @@ class Lister:
             self._add_file(directory, entry, known.get(name), name in touched, follow=True)
         else:
             self._refuse(directory, name, "not-a-file", "is a link to something that is not a regular file")
-
-    def _matters(self, directory: Directory, name: str, *, may_be_directory: bool) -> bool:
-        relative = f"{directory.relative}/{name}" if directory.relative else name
-        if may_be_directory:
-            return not self._filter.prunes(relative, in_skill=directory.skill is not None)
-        return self._filter.reads(relative)
 
     def _leads_outside(self, target: str) -> bool:
         return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
@@ -198,14 +198,15 @@ def _keep(directory: Directory, known: Directory | None, found: Problem) -> None
         directory.files, directory.children, directory.links = known.files, known.children, known.links
         directory.hidden, directory.skill = known.hidden, known.skill
     directory.problems = (found,)
+    directory.racy = True  # whatever the reason was, it may be over without leaving a trace
 
 
-def follow_link(path: str) -> tuple[str | None, int]:
-    """Where the link at `path` leads, as a real path, and the mode of what is there; None and 0 where nothing is."""
+def follow_link(path: str) -> Link:
+    """Where the link at `path` leads, and what is there."""
     try:
-        return os.path.realpath(path, strict=True), os.stat(path).st_mode
+        return os.path.realpath(path, strict=True), stat.S_IFMT(os.stat(path).st_mode)
     except OSError:
-        return None, 0
+        return os.path.realpath(path), 0
 
 
 def hidden_skills(path: str) -> tuple[str, ...]:

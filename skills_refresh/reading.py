@@ -29,6 +29,14 @@ def signature_of(status: os.stat_result) -> Signature:
     return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
 
 
+def signature_or_none(path: str) -> Signature | None:
+    """The signature of what is at `path`; None where that cannot be told."""
+    try:
+        return signature_of(os.stat(path))
+    except OSError:
+        return None
+
+
 def is_racy(signature: Signature) -> bool:
     """Whether what has `signature` could have changed once more just now without showing it."""
     return 0 <= time.time_ns() - max(signature[0], signature[3]) < RACY_NS
@@ -54,7 +62,8 @@ class FileEntry:
         self.sha256 = sha256
         self.data = data
         self.error = error
-        self.racy = signature is not None and is_racy(signature)
+        # Whatever an error came from (permissions, too few descriptors), it may be over without leaving a trace.
+        self.racy = error is not None or (signature is not None and is_racy(signature))
 
 
 def read_file(path: str, *, keep_bytes: int, follow: bool) -> FileEntry:
@@ -69,7 +78,7 @@ def read_file(path: str, *, keep_bytes: int, follow: bool) -> FileEntry:
     except FileNotFoundError:
         raise
     except OSError as error:
-        return FileEntry(_signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+        return FileEntry(signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
     try:
         status = os.fstat(descriptor)
         signature = signature_of(status)
@@ -80,7 +89,7 @@ def read_file(path: str, *, keep_bytes: int, follow: bool) -> FileEntry:
             return FileEntry(signature)
         data = _read_at_most(descriptor, status.st_size, limit)
     except OSError as error:
-        return FileEntry(_signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+        return FileEntry(signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
     finally:
         os.close(descriptor)
     if len(data) > limit:  # it grew while it was read; the event of that write brings us back
@@ -99,10 +108,3 @@ def _read_at_most(descriptor: int, expected: int, limit: int) -> bytes:
         chunks.append(os.read(descriptor, limit + 1 - size))
         size += len(chunks[-1])
     return b"".join(chunks)
-
-
-def _signature_or_none(path: str) -> Signature | None:
-    try:
-        return signature_of(os.stat(path))
-    except OSError:
-        return None

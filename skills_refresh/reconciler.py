@@ -115,8 +115,12 @@ class Reconciler:
         racy, self.racy = self.racy, set()
         self._mark_differing(racy)
 
-    def audit(self, watched: WatchedRoot) -> None:
-        """Compares all that is known of a root with the disk, by `stat` alone."""
+    def audit(self, watched: WatchedRoot, *, rearm: bool = False) -> None:
+        """Compares all that is known of a root with the disk, by `stat` alone.
+
+        With `rearm`, directories that differ without an event having told are watched anew: perhaps theirs is another
+        directory's watch, and an inode that is the same proves nothing, since inodes are used again.
+        """
         if watched.moved():
             self._reopen[watched] = "roots"
         elif watched.rules_changed():
@@ -125,7 +129,11 @@ class Reconciler:
             found = audit(watched.tree.directories.values())
             if found.differing:
                 self.gather()  # what events tell just now was not found by the audit alone
-                watched.found_by_audit += len(found.differing.keys() - self._dirty.get(watched, {}).keys())
+                untold = found.differing.keys() - self._dirty.get(watched, {}).keys() - watched.polled
+                watched.found_by_audit += len(untold)
+                if rearm:
+                    self._watcher.disarm(untold)
+                    self._watcher.arm(untold)
                 self._mark(watched, found.differing)
             self._mark(watched, found.racy)
         watched.last_audit = time.time()
@@ -137,6 +145,8 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Makes every root be opened anew: for after a failure that nobody foresaw."""
+        for watched in self.roots.values():
+            watched.forget()
         self._reopen.update(dict.fromkeys(self.roots.values(), "audit"))
 
     # -- reading it -------------------------------------------------------------------------------------------------

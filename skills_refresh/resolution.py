@@ -6,6 +6,7 @@ are looked at, and nothing is built when nothing visible differs.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Sequence
 from types import MappingProxyType
 
@@ -73,7 +74,7 @@ class Resolver:
         sources: list[object] = [root_problems]
         for catalog in catalogs:
             sources += [catalog.problems, catalog.files]
-        unchanged = len(sources) == len(self._sources) and all(map(_is, sources, self._sources))
+        unchanged = len(sources) == len(self._sources) and all(map(operator.is_, sources, self._sources))
         if before is not None and unchanged and not shadows_differ:
             assert isinstance(before.files, MappingProxyType)
             return before.problems, before.files
@@ -86,10 +87,6 @@ class Resolver:
         for losers in self._shadowed.values():
             found.update(losers)
         return tuple(sorted(found, key=problem_order)), MappingProxyType(files)
-
-
-def _is(left: object, right: object) -> bool:
-    return left is right
 
 
 def _merged(skills: dict[str, Skill], winners: dict[str, Skill | None]) -> dict[str, Skill]:

@@ -15,6 +15,7 @@ Rules of this file:
 from __future__ import annotations
 
 import heapq
+import stat
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -53,7 +54,9 @@ class Tree:
     """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
 
     `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached.
-    `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
+    `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those. `link_targets`
+    maps the real paths that links lead to, to the directories and names of those links: no event tells of a link when
+    what it leads to changes.
     """
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
@@ -62,6 +65,7 @@ class Tree:
         self.directories: dict[str, Directory] = {}
         self.limit_problems: tuple[Problem, ...] = ()
         self.undecodable: set[str] = set()
+        self.link_targets: dict[str, set[tuple[str, str]]] = {}
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
         self._searched = 0
@@ -73,7 +77,8 @@ class Tree:
         `rearm` are directories that must be told as removed and added even if they were known.
         """
         known, self.directories = self.directories, {}
-        self._searched, self._linked, self.limit_problems, self.undecodable = 0, False, (), set()
+        self._searched, self._linked, self.limit_problems = 0, False, ()
+        self.undecodable, self.link_targets = set(), {}
         queue = deque([Directory(self.real_path, "", None, None)])
         links: list[tuple[list[str], Directory]] = []
         while queue or links:
@@ -82,7 +87,7 @@ class Tree:
                 continue
             if not self._lister.read(directory, known.get(directory.path), ()):
                 continue
-            self._keep(directory)
+            self._keep(directory, None)
             for name, child in self._entered(directory):
                 if name in directory.links:
                     self._linked = True
@@ -151,18 +156,29 @@ class Tree:
                 for name, path in known.children.items():
                     if new.children.get(name) != path or name in touched or known.skill != new.skill:
                         self._drop(path, change, dropped)
-            self._keep(new)
+            self._keep(new, known)
             if known is None:
                 change.added.add(new.path)
             entered = (child for _, child in self._entered(new) if child.path not in self.directories)
             queue.extendleft((child, None, set()) for child in entered)
 
-    def _keep(self, directory: Directory) -> None:
+    def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
+        self._forget_links(known)
+        for name, (target, _) in directory.links.items():
+            self.link_targets.setdefault(target, set()).add((directory.path, name))
         if directory.undecodable:
             self.undecodable.add(directory.path)
         else:
             self.undecodable.discard(directory.path)
+
+    def _forget_links(self, directory: Directory | None) -> None:
+        if directory is not None:
+            for name, (target, _) in directory.links.items():
+                holders = self.link_targets.get(target, set())
+                holders.discard((directory.path, name))
+                if not holders:
+                    self.link_targets.pop(target, None)
 
     def _check_entanglement(self, new: Directory, known: Directory | None, touched: set[str]) -> None:
         same = (
@@ -172,7 +188,8 @@ class Tree:
             and (known.skill is None) == (new.skill is None)
             and touched.isdisjoint(new.children)
         )
-        if not same and (self._linked or new.links or self.limit_problems):
+        leads_on = any(stat.S_ISDIR(mode) for _, mode in new.links.values())
+        if not same and (self._linked or leads_on or self.limit_problems):
             raise _TooEntangled
 
     def _may_search(self, directory: Directory) -> bool:
@@ -211,6 +228,7 @@ class Tree:
                     self._searched -= 1
                 dropped[directory.path] = directory
                 self.undecodable.discard(directory.path)
+                self._forget_links(directory)
                 change.added.discard(directory.path)
                 change.removed.add(directory.path)
                 self._note(change, directory)

@@ -11,7 +11,7 @@ from .errors import ConfigError
 from .filters import IGNORE_FILE, SkillFilter, ignore_file_patterns
 from .health import Mode, RootHealth
 from .problems import Problem, problem
-from .reading import Signature, signature_of
+from .reading import Signature, signature_or_none
 from .roots import Root
 from .settings import Settings
 from .tree import Tree, TreeChange
@@ -24,7 +24,7 @@ class WatchedRoot:
 
     `tree` is None while the root is missing or no directory. `problems` are those of the root itself. `users` counts
     the workspaces that hold it. `polled` are directories that are not watched, those in `unwatchable` because of a name
-    in them that is not UTF-8.
+    in them that is not UTF-8. `next_audit` is when the next one is due, in monotonic seconds.
     """
 
     def __init__(self, root: Root, settings: Settings) -> None:
@@ -38,6 +38,7 @@ class WatchedRoot:
         self.last_event: float | None = None
         self.last_audit: float | None = None
         self.found_by_audit = 0
+        self.next_audit = 0.0
         self._settings = settings
         self._identity: tuple[int, int] | None = None
         self._rules: Signature | None = None
@@ -52,7 +53,7 @@ class WatchedRoot:
         its place meanwhile, and even its inode, so it must be opened as if it had never been seen."""
         if self.tree is None or (DELETED, self.tree.real_path) not in events:
             return False
-        self._identity = None
+        self.forget()
         return True
 
     def open(self) -> tuple[TreeChange, set[str]]:
@@ -60,23 +61,20 @@ class WatchedRoot:
 
         What was known of the same directory is used again, so only what differs is read.
         """
-        before = self.tree
-        previous = self.catalog
+        before, previous = self.tree, self.catalog
         identity = _identify(self.root.path)
-        self.tree = self.catalog = None
-        self.problems = ()
-        gone = set(before.directories) if before is not None else set()
         same = identity == self._identity
-        self._identity = identity
         names = set(previous.skills) if previous is not None else set()
-        opened = self._open_tree(before if same else None, previous)
-        if opened is None:
-            return TreeChange(removed=gone), names
-        self.tree, self.catalog = opened
-        change = self.tree.read_all()
-        if not same:
-            change.removed |= gone
-        return change, names | self.catalog.update(change)
+        change = TreeChange()
+        tree, catalog, self.problems = self._open_tree(before if same else None, previous)
+        if tree is not None and catalog is not None:
+            change = tree.read_all()
+            names |= catalog.update(change)
+        if before is not None and (tree is None or not same):
+            change.removed.update(before.directories)
+        # Only now, when nothing can fail any more: what was known is needed for the next try.
+        self.tree, self.catalog, self._identity = tree, catalog, identity
+        return change, names
 
     def dirty(self, events: set[Event]) -> Dirty:
         """The directories that `events` make dirty."""
@@ -89,64 +87,73 @@ class WatchedRoot:
             return False
         if events is not None:
             return touches_ignore_file(events, self.tree)
-        return _signature(os.path.join(self.tree.real_path, IGNORE_FILE)) != self._rules
+        return signature_or_none(os.path.join(self.tree.real_path, IGNORE_FILE)) != self._rules
+
+    def forget(self) -> None:
+        """Makes the next `open` take the root for one that was never seen, so that all of it is watched anew."""
+        self._identity = None
 
     def health(self) -> RootHealth:
-        """How the root is watched just now."""
-        mode, reason = self._mode()
-        total = len(self.tree.directories) if self.tree is not None else 0
+        """How the root is watched just now. Safe from any thread."""
+        tree, polled = self.tree, len(self.polled)
+        total = len(tree.directories) if tree is not None else 0
+        mode, reason = self._mode(tree, total, polled)
         return RootHealth(
             path=Path(self.root.path),
             mode=mode,
             reason=reason,
-            watched_dirs=total - len(self.polled),
-            polled_dirs=len(self.polled),
+            watched_dirs=total - polled,
+            polled_dirs=polled,
             last_event=self.last_event,
             last_audit=self.last_audit,
             found_by_audit=self.found_by_audit,
         )
 
-    def _mode(self) -> tuple[Mode, str]:
-        if self.tree is None:
-            return "missing", self.problems[0].message if self.problems else "does not exist; it is waited for"
-        if not self.polled:
+    def _mode(self, tree: Tree | None, total: int, polled: int) -> tuple[Mode, str]:
+        if tree is None:
+            problems = self.problems
+            return "missing", problems[0].message if problems else "does not exist; it is waited for"
+        if not polled:
             return "native", ""
-        reason = f"{len(self.polled)} of {len(self.tree.directories)} directories cannot be watched and are polled"
-        return ("degraded" if len(self.polled) < len(self.tree.directories) else "polling"), reason
+        return (
+            "degraded" if polled < total else "polling",
+            f"{polled} of {total} directories cannot be watched and are polled",
+        )
 
-    def _open_tree(self, known: Tree | None, previous: RootCatalog | None) -> tuple[Tree, RootCatalog] | None:
+    def _open_tree(
+        self, known: Tree | None, previous: RootCatalog | None
+    ) -> tuple[Tree | None, RootCatalog | None, tuple[Problem, ...]]:
+        """A tree, not yet read, and its catalog, or None, and the problems of the root itself."""
         path = self.root.path
         try:
             is_directory = stat.S_ISDIR(os.stat(path).st_mode)
             real_path = os.path.realpath(path)
         except (FileNotFoundError, NotADirectoryError):
-            if not self.root.optional:
-                self.problems = (problem("missing-root", path, "does not exist; it is waited for"),)
-            return None
+            missing = problem("missing-root", path, "does not exist; it is waited for")
+            return None, None, () if self.root.optional else (missing,)
         except OSError as error:
-            self.problems = (problem("unreadable", path, f"cannot be looked at: {error.strerror}"),)
-            return None
+            return None, None, (problem("unreadable", path, f"cannot be looked at: {error.strerror}"),)
         if not is_directory:
-            self.problems = (problem("root-not-a-directory", path, "is a file, not a directory that holds skills"),)
-            return None
-        self.filter = self._make_filter(real_path)
+            found = problem("root-not-a-directory", path, "is a file, not a directory that holds skills")
+            return None, None, (found,)
+        self.filter, problems = self._make_filter(real_path)
         tree = Tree(self.root, real_path, self.filter, self._settings)
         if known is not None and known.real_path == real_path:
             tree.directories = known.directories
-        return tree, RootCatalog(tree, self._settings, previous)
+        return tree, RootCatalog(tree, self._settings, previous), problems
 
-    def _make_filter(self, real_path: str) -> SkillFilter:
+    def _make_filter(self, real_path: str) -> tuple[SkillFilter, tuple[Problem, ...]]:
         settings = self._settings
-        self._rules = _signature(os.path.join(real_path, IGNORE_FILE))
-        try:
-            patterns = settings.exclude + ignore_file_patterns(real_path)
+        self._rules = signature_or_none(os.path.join(real_path, IGNORE_FILE))
+
+        def make(patterns: tuple[str, ...]) -> SkillFilter:
             return SkillFilter(self.root.path, extensions=settings.extensions, names=settings.names, patterns=patterns)
+
+        try:
+            return make(settings.exclude + ignore_file_patterns(real_path)), ()
         except (ConfigError, OSError, UnicodeError) as error:
             path = os.path.join(self.root.path, IGNORE_FILE)
-            self.problems = (problem("invalid-ignore-file", path, f"is not used: {error}"),)
-            return SkillFilter(
-                self.root.path, extensions=settings.extensions, names=settings.names, patterns=settings.exclude
-            )
+            return make(settings.exclude), (problem("invalid-ignore-file", path, f"is not used: {error}"),)
 
 
 def _identify(path: str) -> tuple[int, int] | None:
@@ -156,10 +163,3 @@ def _identify(path: str) -> tuple[int, int] | None:
     except OSError:
         return None
     return (status.st_dev, status.st_ino)
-
-
-def _signature(path: str) -> Signature | None:
-    try:
-        return signature_of(os.stat(path))
-    except OSError:
-        return None

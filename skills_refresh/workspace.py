@@ -7,20 +7,23 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+from weakref import WeakSet
 
-from .changes import merge
 from .errors import ClosedError
 from .health import RootHealth
 from .listeners import Listener, ListenerRegistry
-from .model import Reason, SkillsChanged, Snapshot
+from .model import Reason, Snapshot
 from .resolution import Resolver
 from .roots import Root
 from .versions import VersionCounter
 from .watched_root import WatchedRoot
+
+if TYPE_CHECKING:
+    from .following import Following
 
 HealthListener = Callable[[RootHealth], None]
 
@@ -56,6 +59,8 @@ class Workspace:
         self._snapshot: Snapshot | None = None
         self._newer = threading.Condition()
         self._closed = False
+        self._starting = threading.Lock()
+        self._followings: WeakSet[Following] = WeakSet()
 
     # -- what it holds ----------------------------------------------------------------------------------------------
 
@@ -109,29 +114,14 @@ class Workspace:
             self._newer.wait_for(lambda: self._closed or self.snapshot.version > after, timeout)
             return self.snapshot if self.snapshot.version > after else None
 
-    async def changes(self) -> AsyncIterator[SkillsChanged]:
-        """Every change from now on, for `async for` under asyncio. A consumer that falls behind gets changes merged."""
-        import asyncio  # here and below, because a gateway without it need not pay for it
+    def changes(self) -> Following:
+        """Every change from now on, for `async for` under asyncio; ends when the workspace is closed. A consumer that
+        falls behind gets changes merged."""
+        from .following import Following  # here, because a gateway without asyncio need not pay for it
 
-        loop = asyncio.get_running_loop()
-        arrived = asyncio.Event()
-        waiting: list[SkillsChanged] = []
-
-        def put(change: SkillsChanged) -> None:
-            waiting[:] = [merge(waiting[0], change)] if waiting else [change]
-            arrived.set()
-
-        def on_change(change: SkillsChanged) -> None:
-            loop.call_soon_threadsafe(put, change)
-
-        unsubscribe = self.subscribe(on_change, name="changes()")
-        try:
-            while True:
-                await arrived.wait()
-                arrived.clear()
-                yield waiting.pop()
-        finally:
-            unsubscribe()
+        following = Following(lambda listener: self.subscribe(listener, name="changes()"))
+        self._followings.add(following)
+        return following
 
     # -- what it does -----------------------------------------------------------------------------------------------
 
@@ -151,14 +141,15 @@ class Workspace:
 
     def start(self) -> Workspace:
         """Opens the roots and returns when the first snapshot is there. Does nothing when it has started already."""
-        if self._snapshot is None:
-            if self._closed:
-                raise ClosedError("this workspace was closed: make a new one")
-            try:
-                self._host.attach(self).result()
-            except BaseException:
-                self.close()
-                raise
+        with self._starting:
+            if self._snapshot is None:
+                if self._closed:
+                    raise ClosedError("this workspace was closed: make a new one")
+                try:
+                    self._host.attach(self).result()
+                except BaseException:
+                    self.close()
+                    raise
         return self
 
     def close(self) -> None:
@@ -169,6 +160,8 @@ class Workspace:
             self._closed = True
             self._newer.notify_all()
         self._host.detach(self)
+        for following in tuple(self._followings):
+            following.close()
         self._listeners.close()
         self._on_close()
 

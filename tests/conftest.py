@@ -38,11 +38,13 @@ class SkillsRoot:
         return directory
 
     def write(self, relative: str, content: str | bytes) -> Path:
-        """Writes a file below the root, with its directories."""
+        """Writes a file below the root, with its directories; whole at once, as editors do, so that no test depends on
+        whether somebody saw it half written."""
         path = self.path / relative
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
+        temporary = path.with_name(f".{path.name}.tmp")
+        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+        return temporary.replace(path)
 
 
 def skill_text(name: str, description: str = "Does it.", body: str = "Do it.\n") -> str:

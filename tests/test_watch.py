@@ -146,6 +146,32 @@ def test_a_root_that_is_a_link_is_followed_when_it_is_flipped(engine: Engine, tm
     assert workspace.snapshot.skills["two"].location == link / "two/SKILL.md"
 
 
+def test_what_a_link_leads_to_is_followed_by_events(engine: Engine, skills_root: SkillsRoot) -> None:
+    """A link to a file elsewhere in the root, and one whose target comes later."""
+    skills_root.add("shared", files={"notes.md": "old"})
+    skills_root.add("pdf")
+    (skills_root.path / "pdf/notes.md").symlink_to("../shared/notes.md")
+    (skills_root.path / "pdf/later.md").symlink_to("../shared/later.md")
+    workspace = engine.open([skills_root.path])
+    assert [found.code for found in workspace.snapshot.problems] == ["dangling-link"]
+    skills_root.write("shared/notes.md", "longer")
+    wait_for(lambda: workspace.snapshot.skills["pdf"].files[1].size == 6, timeout=5)
+    skills_root.write("shared/later.md", "x")
+    wait_for(lambda: not workspace.snapshot.problems, timeout=5)
+
+
+def test_a_link_whose_target_changes_its_kind_is_seen_by_sync(engine: Engine, skills_root: SkillsRoot) -> None:
+    root = skills_root.path
+    (root / "x").mkdir()
+    os.mkfifo(root / "x/real")
+    (root / "a").mkdir()
+    (root / "a/SKILL.md").symlink_to("../x/real")
+    workspace = engine.open([root])
+    (root / "x/real").unlink()
+    (root / "x/real").write_text(skill_text("a"))
+    assert list(workspace.sync().skills) == ["a"]
+
+
 def test_kubernetes_flips_are_followed_by_events(engine: Engine, skills_root: SkillsRoot) -> None:
     """`pdf -> ..data/pdf`, `..data -> ..1`: only the hidden link changes."""
     root = skills_root.path

@@ -17,6 +17,7 @@ from ..model import Snapshot
 from ..watching.limits import inotify_limit, kernel_watches, open_descriptors
 from .options import json_flag, read_config, root_arguments
 from .output import count, print_problems, sign_of_life, to_json
+from .scanning import refuse_files
 
 _PRUNED_SHOWN = 10
 
@@ -29,6 +30,7 @@ def command(as_json: bool, why: str | None, **arguments: Any) -> None:
     """What is watched, what is left out, what it costs, and how to mend each problem."""
     config = read_config(arguments)
     snapshot, opened = scan_roots(config.roots, config.settings)
+    refuse_files(config, snapshot)
     if why is not None:
         answer = explain(why, opened)
         click.echo(to_json({"path": why, "answer": answer}) if as_json else f"{printable(why)}: {printable(answer)}")

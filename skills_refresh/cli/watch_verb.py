@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
@@ -24,6 +25,8 @@ def command(as_json: bool, with_digest: bool, **arguments: Any) -> None:
 
     With --json, each line is an object: first "ready", then "changed" and "health".
     """
+    if sys.stdout is None:
+        return  # started without a standard output: nobody can ever read it
     with following() as follower:
         # Imported here, so that a signal is heard a moment after the process has begun, not when all is loaded.
         from .follow import follow

@@ -57,7 +57,7 @@ def audit(directories: Iterable[Directory]) -> Audit:
 
 
 def _links_differ(directory: Directory) -> bool:
-    return any(follow_link(os.path.join(directory.path, name))[0] != target for name, target in directory.links.items())
+    return any(follow_link(os.path.join(directory.path, name)) != link for name, link in directory.links.items())
 
 
 def _hidden_differ(directory: Directory) -> bool:

@@ -22,6 +22,8 @@ def dirty_directories(events: Iterable[Event], tree: Tree, skill_filter: SkillFi
     """The directories of `tree` that `events` make dirty, each with the touched names."""
     dirty: Dirty = {}
     for kind, path in events:
+        for holder, link in tree.link_targets.get(path, ()):
+            dirty.setdefault(holder, set()).add(link)
         known = tree.directories.get(path)
         if known is not None and kind == MODIFIED:
             dirty.setdefault(path, set())  # permissions, perhaps: list it again

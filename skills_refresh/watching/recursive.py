@@ -45,6 +45,10 @@ class RecursiveWatcher:
             self._covered.pop(path, None)
             if path in self._tops:
                 self._tops.pop(path).close()
+                orphans = [below for below, top in self._covered.items() if top == path]
+                for orphan in orphans:
+                    del self._covered[orphan]
+                self.arm(orphans)
 
     def take(self) -> Batch:
         events: set[Event] = set()

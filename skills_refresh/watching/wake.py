@@ -14,6 +14,8 @@ import struct
 import sys
 import threading
 
+from ..signals import block_wake_signal, unblock_wake_signal
+
 # How often pending events are looked for where no signal tells of them.
 STEPPING_S = 0.050
 
@@ -62,15 +64,13 @@ class SteppingWaker(Waker):
 class SignalWaker(Waker):
     """Sleeps in `sigtimedwait` for SIGURG, which the kernel or `wake` send to the owning thread.
 
-    SIGURG is ignored by default everywhere else, it does not queue, so it cannot overflow, and it is blocked in this
-    thread alone. Create it in the thread that will wait.
+    Create it in the thread that will wait.
     """
 
     step: float | None = None
 
     def __init__(self) -> None:
-        self._signals = {signal.SIGURG}
-        self._was_blocked = signal.SIGURG in signal.pthread_sigmask(signal.SIG_BLOCK, self._signals)
+        self._was_blocked = block_wake_signal()
         self._thread: int | None = threading.get_ident()
         self._lock = threading.Lock()
 
@@ -89,7 +89,7 @@ class SignalWaker(Waker):
             self.step = STEPPING_S
 
     def wait(self, timeout: float) -> bool:
-        return signal.sigtimedwait(self._signals, max(timeout, 0.0)) is not None
+        return signal.sigtimedwait({signal.SIGURG}, max(timeout, 0.0)) is not None
 
     def wake(self) -> None:
         with self._lock:
@@ -100,7 +100,7 @@ class SignalWaker(Waker):
         with self._lock:
             self._thread = None
         if not self._was_blocked:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals)
+            unblock_wake_signal()
 
 
 def make_waker() -> Waker:
