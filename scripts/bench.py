@@ -28,7 +28,7 @@ from make_tree import make_plain, make_svg, make_venv
 
 # Written files must be older than the tick of any clock that stamps them, or reading them again is rightly cautious.
 AGE_S = 1.1
-# How long what was written may take to be told. An audit, every 12 s, would find everything, and prove nothing.
+# How long what was written may take to be told. An audit, every 14 s, would find everything, and prove nothing.
 SETTLE_S = 5.0
 QUIET_S = 1.0
 # What the walk that counts relevant directories leaves out, besides hidden names.

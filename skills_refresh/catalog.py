@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .filters import SKILL_FILE
-from .frontmatter import parse_frontmatter
+from .frontmatter import Finding, parse_frontmatter
 from .listing import Directory
 from .model import Skill, SkillFile, skill_identity
 from .problems import Problem, problem
@@ -121,17 +121,16 @@ class RootCatalog:
         self, top: Directory, files: dict[str, SkillFile], before: Skill | None, found: list[Problem]
     ) -> Skill | None:
         """The skill in `top`; its last good version, `before`, where `SKILL.md` is there but unusable."""
-        location = self._shown(top, SKILL_FILE)
         entry = top.files.get(SKILL_FILE)
         if entry is None:
             return None
         frontmatter = None
-        unusable = self._unusable(entry)
-        if unusable is not None:
-            found.append(problem(unusable[0], location, unusable[1]))
-        elif entry.data is not None:
-            name = os.path.basename(top.relative) or os.path.basename(self._root)
+        findings = self._unusable(entry)
+        if entry.data is not None and not findings:
+            name = top.relative.rpartition("/")[2] or self._root.name
             frontmatter, findings = parse_frontmatter(entry.data, name)
+        if findings:
+            location = self._shown(top, SKILL_FILE)
             found.extend(problem(finding.code, location, finding.message) for finding in findings)
         if frontmatter is not None and entry.data is not None:
             relative = _location_in_root(top)
@@ -151,16 +150,21 @@ class RootCatalog:
             return before if before is not None and _equal(before, skill) else skill
         if before is None:
             return None
-        found.append(problem("stale", location, "cannot be loaded as it is; its last good version stays in use"))
+        found.append(
+            problem(
+                "stale", self._shown(top, SKILL_FILE), "cannot be loaded as it is; its last good version stays in use"
+            )
+        )
         return _with_files(before, files)
 
-    def _unusable(self, entry: FileEntry) -> tuple[str, str] | None:
+    def _unusable(self, entry: FileEntry) -> list[Finding]:
+        """Why a `SKILL.md` cannot even be parsed; nothing where it can."""
         if entry.error is not None:
-            return entry.error
+            return [Finding(*entry.error)]
         if entry.data is None:
-            limit = self._settings.max_skill_bytes
-            return ("too-large", f"has {entry.signature[1] if entry.signature else '?'} bytes, over {limit}")
-        return None
+            size = entry.signature[1] if entry.signature else 0
+            return [Finding("too-large", f"has {size:,} bytes, over {self._settings.max_skill_bytes:,}")]
+        return []
 
     def _reindex(self, path: str, before: _Built | None, after: _Built | None) -> set[str]:
         names = {built.skill.name for built in (before, after) if built is not None and built.skill is not None}

@@ -33,7 +33,7 @@ from .workspace import Workspace
 AUDIT_S = 14.0
 # Directories that cannot be watched are looked at this often, and so are the roots' own paths: a missing root must be
 # found within 2 s of its coming.
-POLL_S = 1.2
+POLL_S = 1.5
 # After a signal, the Rust thread may still be on its way to hand the events over: look again, ever more seldom.
 FIRST_LOOK_S = 0.0005
 LAST_LOOK_S = 0.064

@@ -135,6 +135,7 @@ class Lister:
         except FileNotFoundError:
             return
         directory.files[name] = known
+        directory.racy = directory.racy or known.racy
         if known.error is not None and name != SKILL_FILE:
             self._tell(directory, name, *known.error)
 

@@ -188,7 +188,7 @@ class Reconciler:
         self._watcher.disarm(unwatchable - watched.unwatchable)
         watched.unwatchable = set(unwatchable)
         self._mark_differing(self._watcher.arm((change.added | mended) - unwatchable), look_twice=False)
-        self.racy.update(directory.path for directory in _known(watched, change.added) if _is_racy(directory))
+        self.racy.update(directory.path for directory in _known(watched, change.added) if directory.racy)
         self._note_polled()
 
     def _note_polled(self) -> None:
@@ -222,7 +222,3 @@ def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
         return []
     directories = watched.tree.directories
     return [directories[path] for path in paths if path in directories]
-
-
-def _is_racy(directory: Directory) -> bool:
-    return directory.racy or any(entry.racy for entry in directory.files.values())

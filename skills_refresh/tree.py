@@ -120,12 +120,15 @@ class Tree:
 
     def files_below(self, skill: str) -> Iterator[Directory]:
         """The directories that belong to the skill at the real path `skill`, its own first."""
-        stack = [skill]
+        top = self.directories.get(skill)
+        stack = [top] if top is not None else []
         while stack:
-            directory = self.directories.get(stack.pop())
-            if directory is not None and directory.skill == skill:
-                yield directory
-                stack.extend(path for path in directory.children.values() if self._is_way(directory, path))
+            directory = stack.pop()
+            yield directory
+            for path in directory.children.values():
+                child = self.directories.get(path)
+                if child is not None and child.parent == directory.path:
+                    stack.append(child)
 
     def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange) -> None:
         dropped: dict[str, Directory] = {}

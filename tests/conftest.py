@@ -47,6 +47,14 @@ class SkillsRoot:
         return temporary.replace(path)
 
 
+def age(path: Path) -> None:
+    """Waits until what was last done to `path` is a moment ago.
+
+    What was written just before it is read is looked at twice, and that look may find the next edit before its event.
+    """
+    wait_for(lambda: time.time_ns() - path.stat().st_ctime_ns > 100_000_000)
+
+
 def skill_text(name: str, description: str = "Does it.", body: str = "Do it.\n") -> str:
     """A well-formed SKILL.md."""
     return f"---\nname: {name}\ndescription: {description}\n---\n\n{body}"

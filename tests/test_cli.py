@@ -15,7 +15,7 @@ import pytest
 
 from skills_refresh import scan
 
-from .conftest import SkillsRoot, skill_text, wait_for
+from .conftest import SkillsRoot, age, skill_text, wait_for
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -220,7 +220,7 @@ def watch(tmp_path: Path) -> Iterator[Callable[..., Watch]]:
 
 
 def test_watch_tells_of_each_change_in_a_line(watch: Callable[..., Watch], skills_root: SkillsRoot) -> None:
-    skills_root.add("pdf")
+    age(skills_root.add("pdf"))
     watching = watch(skills_root.path, "--files-digest")
     ready = watching.line()
     assert (ready["type"], ready["skills"], ready["problems"]) == ("ready", 1, [])

@@ -18,7 +18,7 @@ from skills_refresh.watching.native import NativeWatcher
 from skills_refresh.watching.recursive import RecursiveWatcher
 from skills_refresh.watching.wake import SteppingWaker, make_waker
 
-from .conftest import SkillsRoot, skill_text, wait_for
+from .conftest import SkillsRoot, age, skill_text, wait_for
 from .oracle import assert_fresh
 
 Opener = Callable[..., Workspace]
@@ -222,7 +222,7 @@ def test_what_shows_no_difference_moves_nothing(engine: Engine, skills_root: Ski
 
 
 def test_a_body_edit_moves_the_version_alone(engine: Engine, skills_root: SkillsRoot) -> None:
-    skills_root.add("pdf")
+    age(skills_root.add("pdf"))
     workspace = engine.open([skills_root.path])
     before, heard = workspace.snapshot, Heard(workspace)
     skills_root.add("pdf", body="Different.\n")

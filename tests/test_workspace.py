@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 import skills_refresh
 from skills_refresh import ClosedError, Engine, SkillsChanged, SkillsRefreshError, Workspace, watch
 
-from .conftest import SkillsRoot, wait_for
+from .conftest import SkillsRoot, age, wait_for
 from .oracle import assert_fresh
 
 Opener = Callable[..., Workspace]
@@ -122,8 +121,8 @@ def test_refresh_gives_its_reason(open_workspace: Opener, skills_root: SkillsRoo
     skills_root.add("pdf")
     (skills_root.path / "pdf/notes.md").symlink_to(target)
     settings = skills_refresh.Settings(allow_link_targets=(tmp_path,))
-    # What was written a moment ago is looked at twice, and that look would find the edit before the refresh does.
-    wait_for(lambda: time.time_ns() - target.stat().st_ctime_ns > 100_000_000)
+    age(skills_root.path / "pdf/notes.md")
+    age(skills_root.path / "pdf")
     workspace = open_workspace(skills_root.path, settings=settings)
     changes: list[SkillsChanged] = []
     workspace.subscribe(changes.append)

@@ -22,7 +22,7 @@ _FLAGS = {
 
 
 def root_arguments(command: _Command) -> _Command:
-    """ROOT... and the flags of all settings; the command gets `config`, a function that reads them."""
+    """ROOT... and the flags of all settings, as the arguments that `read_config` takes."""
     for key, described in reversed(KEYS.items()):
         if key == "roots":
             continue

@@ -24,7 +24,7 @@ class Audit(NamedTuple):
 
 def audit(directories: Iterable[Directory]) -> Audit:
     """Compares `directories` with the disk."""
-    stat = os.stat
+    stat, separator = os.stat, os.sep
     found = Audit({}, {})
     for directory in directories:
         path = directory.path
@@ -36,7 +36,7 @@ def audit(directories: Iterable[Directory]) -> Audit:
             signature = None
         for name, entry in directory.files.items():
             try:
-                status = stat(f"{path}{os.sep}{name}")
+                status = stat(f"{path}{separator}{name}")
                 now = (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
             except OSError:
                 now = None
