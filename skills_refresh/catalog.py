@@ -107,7 +107,7 @@ class RootCatalog:
             found.extend(directory.problems)
             below = directory.relative[prefix:] + "/" if directory is not top and directory.relative else ""
             for name, entry in directory.files.items():
-                if entry.signature is not None or entry.error is None:
+                if entry.signature is not None:
                     files[below + name] = _skill_file(below + name, entry)
                 if name == SKILL_FILE and directory is not top:
                     message = f"lies below the skill {top.relative or '.'} and is part of it"
@@ -247,8 +247,9 @@ def shadowed(loser: Skill | None, winner: Skill | None, name: str) -> Problem:
 def _skill_file(path: str, entry: FileEntry) -> SkillFile:
     if entry.signature is None:
         return SkillFile(path, 0, None)
-    mtime_ns, size, _, _ = entry.signature
-    return SkillFile(path, size, entry.sha256, None if entry.sha256 is not None else mtime_ns)
+    if entry.sha256 is not None:
+        return SkillFile(path, entry.signature[1], entry.sha256)
+    return SkillFile(path, entry.signature[1], None, entry.signature[0])
 
 
 def _location_in_root(top: Directory) -> str:

@@ -93,8 +93,9 @@ class Lister:
             message = f"cannot be listed: {error.strerror}"
             _keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
             return True
-        if directory.above is None and any(entry.name == SKILL_FILE for entry in entries):
+        if directory.above is None and SKILL_FILE in [entry.name for entry in entries]:
             directory.skill = directory.path
+        in_skill = directory.skill is not None
         prefix = directory.relative + "/" if directory.relative else ""
         known_files = {} if known is None else known.files
         for entry in entries:
@@ -106,16 +107,16 @@ class Lister:
             elif entry.is_dir(follow_symlinks=False):
                 if name == SKILL_FILE:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
-                elif not self._filter.prunes(prefix + name, in_skill=directory.skill is not None):
+                elif self._filter.why_pruned(prefix + name, in_skill=in_skill) is None:
                     directory.children[name] = f"{directory.path}{os.sep}{name}"
-                elif directory.skill is None and is_hidden(name):
+                elif not in_skill and is_hidden(name):
                     self._add_hidden(directory, name)
-            elif self._filter.reads(prefix + name):
+            elif self._filter.why_skipped(prefix + name) is None:
                 if entry.is_file(follow_symlinks=False):
                     self._add_file(directory, entry, known_files.get(name), name in touched)
                 else:
                     self._refuse(directory, name, "not-a-file", "is not a regular file")
-        if directory.skill is None:
+        if not in_skill:
             self._check_case(directory)
         return True
 

@@ -39,7 +39,8 @@ def signature_or_none(path: str) -> Signature | None:
 
 def is_racy(signature: Signature) -> bool:
     """Whether what has `signature` could have changed once more just now without showing it."""
-    return 0 <= time.time_ns() - max(signature[0], signature[3]) < RACY_NS
+    # By its ctime, which nobody can set: the kernel stamps it at every change.
+    return 0 <= time.time_ns() - signature[3] < RACY_NS
 
 
 class FileEntry:

@@ -98,9 +98,8 @@ class Tree:
         removed.update(path for path in rearm if path in known)
         added = {path for path in self.directories if path not in known or path in removed}
         change = TreeChange(added, removed)
-        for path in known.keys() | self.directories.keys():
-            self._note(change, known.get(path))
-            self._note(change, self.directories.get(path))
+        for directory in (*known.values(), *self.directories.values()):
+            self._note(change, directory)
         return change
 
     def read_again(self, dirty: Mapping[str, set[str]]) -> TreeChange:
@@ -153,9 +152,9 @@ class Tree:
                         queue.append((parent, parent, set()))
                 continue
             self._check_entanglement(new, known, touched)
-            self._note(change, known)
             self._note(change, new)
             if known is not None:
+                self._note(change, known)
                 for name, path in known.children.items():
                     if new.children.get(name) != path or name in touched or known.skill != new.skill:
                         self._drop(path, change, dropped)
@@ -167,21 +166,20 @@ class Tree:
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
-        self._forget_links(known)
+        if known is not None:
+            self._forget_links(known)
+            self.undecodable.discard(directory.path)
         for name, (target, _) in directory.links.items():
             self.link_targets.setdefault(target, set()).add((directory.path, name))
         if directory.undecodable:
             self.undecodable.add(directory.path)
-        else:
-            self.undecodable.discard(directory.path)
 
-    def _forget_links(self, directory: Directory | None) -> None:
-        if directory is not None:
-            for name, (target, _) in directory.links.items():
-                holders = self.link_targets.get(target, set())
-                holders.discard((directory.path, name))
-                if not holders:
-                    self.link_targets.pop(target, None)
+    def _forget_links(self, directory: Directory) -> None:
+        for name, (target, _) in directory.links.items():
+            holders = self.link_targets.get(target, set())
+            holders.discard((directory.path, name))
+            if not holders:
+                self.link_targets.pop(target, None)
 
     def _check_entanglement(self, new: Directory, known: Directory | None, touched: set[str]) -> None:
         same = (
@@ -214,9 +212,9 @@ class Tree:
             found = problem("depth-limit", self._lister.shown(directory.relative), f"{message}; not searched")
             directory.problems = (*directory.problems, found)
             return
+        prefix = directory.relative + "/" if directory.relative else ""
         for name, path in sorted(directory.children.items()):
-            relative = f"{directory.relative}/{name}" if directory.relative else name
-            yield name, Directory(path, relative, directory.path, directory.skill)
+            yield name, Directory(path, prefix + name, directory.path, directory.skill)
 
     def _is_way(self, directory: Directory, path: str) -> bool:
         child = self.directories.get(path)
@@ -247,9 +245,8 @@ class Tree:
                 stack.extend(path for path in below.children.values() if self._is_way(below, path))
 
     @staticmethod
-    def _note(change: TreeChange, directory: Directory | None) -> None:
-        if directory is not None:
-            if directory.skill is None:
-                change.loose.add(directory.path)
-            else:
-                change.skills.add(directory.skill)
+    def _note(change: TreeChange, directory: Directory) -> None:
+        if directory.skill is None:
+            change.loose.add(directory.path)
+        else:
+            change.skills.add(directory.skill)
