@@ -272,6 +272,9 @@ class Engine:
     def _attach(self, workspace: Workspace) -> None:
         roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
         self._publish("roots")
+        for watched in roots:
+            if watched.users == 1:  # it was opened just now
+                watched.next_audit = time.monotonic() + AUDIT_S
         self._workspaces[workspace] = roots
         workspace._advance(roots, _all_names(roots), "roots")
         workspace._tell_health()
