@@ -6,6 +6,7 @@ import json
 from types import MappingProxyType
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -272,3 +273,24 @@ def test_a_name_is_taken_as_it_was_written(name: str) -> None:
 
 def told(text: str) -> list[str]:
     return [finding.code for finding in parse_frontmatter(text.encode(), "pdf")[1]]
+
+
+_ODD_WORDS = ["yes", "No", "TRUE", "null", "on", "it's", "a, [b] {c}", "x - y", "a: b", "a #b", "-", "<<", "? x"]
+_WORDS = st.one_of(
+    st.sampled_from(_ODD_WORDS),
+    st.text(alphabet=st.characters(min_codepoint=32, max_codepoint=126), min_size=1, max_size=20),
+)
+_KEYS = st.one_of(
+    st.sampled_from(["name", "on", "null", "<<", "a-b", "A_1"]), st.from_regex(r"[A-Za-z_][\w-]*", fullmatch=True)
+)
+
+
+@given(st.lists(st.tuples(_KEYS, _WORDS), min_size=1, max_size=5))
+def test_what_is_split_without_yaml_is_what_yaml_reads(lines: list[tuple[str, str]]) -> None:
+    """Whatever way the fields are read, they are those of a safe YAML load."""
+    header = "".join(f"{key}: {value}\n" for key, value in lines) + "description: x\n"
+    frontmatter, findings = parse_frontmatter(f"---\n{header}---\n".encode(), "pdf")
+    if frontmatter is None or any(finding.code == "repaired-frontmatter" for finding in findings):
+        return
+    expected = {str(key): value for key, value in yaml.load(header, yaml.CSafeLoader).items()}
+    assert plain(frontmatter.fields) == json.loads(json.dumps(expected, default=str))
