@@ -248,8 +248,10 @@ def _command(name: str, arguments: Sequence[object]) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The environment without the user's settings: the defaults are what is measured."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("SKILLS_REFRESH_")}
+    """The environment without the user's settings: the defaults are what is measured. And with bytecode kept, or an
+    import would measure the compiler."""
+    dropped = ("SKILLS_REFRESH_", "PYTHONDONTWRITEBYTECODE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
     return kept | {"XDG_CONFIG_HOME": os.devnull}
 
 

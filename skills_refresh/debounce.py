@@ -50,3 +50,7 @@ class Debounce:
     def take(self) -> None:
         """The batch is being published; the next event begins another."""
         self._began = None
+
+    def looked_away(self, seconds: float) -> None:
+        """Nobody looked for events for so long: that was no quiet."""
+        self._last_event += seconds

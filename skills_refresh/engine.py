@@ -239,6 +239,7 @@ class Engine:
 
     def _publish(self, reason: Reason) -> None:
         """Reconciles what is dirty now, and publishes where a consumer can see a difference."""
+        began = time.monotonic()
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
         self._debounce.take()
@@ -252,6 +253,7 @@ class Engine:
         if self._reconciler.racy:
             self._look_twice_at = time.monotonic() + LOOK_TWICE_S
         self._tell_health()
+        self._debounce.looked_away(time.monotonic() - began)
 
     def _start_over(self) -> None:
         self._reconciler.start_over()

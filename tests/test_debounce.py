@@ -106,3 +106,13 @@ def test_every_window_ends(gaps: list[float]) -> None:
     batches = play(events)
     assert all(0.0 < batch.length <= LONGEST_WINDOW_S + 1e-9 for batch in batches)
     assert batches[-1].ready > events[-1]
+
+
+def test_the_time_that_publishing_takes_is_no_quiet() -> None:
+    """Events that pile up while a batch is published belong to the same storm."""
+    debounce = Debounce()
+    debounce.event(0.0)
+    debounce.take()
+    debounce.looked_away(0.5)
+    debounce.event(0.501)
+    assert debounce.ready_at() == pytest.approx(0.501 + FIRST_WINDOW_S)
