@@ -13,7 +13,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .engine import Engine, watch
-    from .errors import ClosedError, ConfigError, SkillsRefreshError
+    from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
     from .filters import SkillFilter
     from .fresh_scan import Scan, scan
     from .health import RootHealth
@@ -29,6 +29,7 @@ __all__ = [
     "ClosedError",
     "ConfigError",
     "Engine",
+    "EngineError",
     "ListenerRegistry",
     "Problem",
     "Root",
@@ -51,7 +52,7 @@ __all__ = [
 
 _MODULES = {
     "engine": ("Engine", "watch"),
-    "errors": ("ClosedError", "ConfigError", "SkillsRefreshError"),
+    "errors": ("ClosedError", "ConfigError", "EngineError", "SkillsRefreshError"),
     "filters": ("SkillFilter",),
     "fresh_scan": ("Scan", "scan"),
     "health": ("RootHealth",),

@@ -27,14 +27,15 @@ _NUMBER = re.compile("[0-9]{1,18}")
 
 
 class Key(NamedTuple):
-    """One setting: its kind (`paths`, `words` or `number`) and what it means, for `--help` and the documentation."""
+    """One setting: its kind (`roots`, `paths`, `words`, `number` or `switch`) and what it means, for `--help` and the
+    documentation."""
 
     kind: str
     help: str
 
 
 KEYS: dict[str, Key] = {
-    "roots": Key("paths", "Directories that hold skills; earlier ones win."),
+    "roots": Key("roots", "Directories that hold skills; earlier ones win."),
     "extensions": Key("words", "File extensions that count beside the built-in ones, such as .svg."),
     "names": Key("words", "File names that count whatever their extension, such as Justfile."),
     "exclude": Key("words", "gitignore-style patterns to leave out; !PATTERN takes a built-in exclude back."),
@@ -43,7 +44,11 @@ KEYS: dict[str, Key] = {
     "max_directories": Key("number", "How many directories are searched for skills in each root."),
     "max_skills": Key("number", "How many skills each root may hold."),
     "max_skill_bytes": Key("number", "How large a SKILL.md may be, in bytes."),
+    "poll": Key("switch", "Look at all roots again and again: true, false, or auto (where events do not tell)."),
 }
+# What a root may say of itself where it is a table: {path = "…", poll = true}.
+_ROOT_KEYS = ("path", "poll")
+_SWITCH: dict[object, bool | None] = {"true": True, "false": False, "auto": None, True: True, False: False}
 
 
 class Config(NamedTuple):
@@ -83,7 +88,7 @@ def load_config(
             merged.setdefault(key, checked)
     roots = merged.pop("roots", ())
     assert isinstance(roots, tuple)
-    return Config(make_roots(roots) or default_roots(), Settings(**merged), tuple(sources))  # type: ignore[arg-type]  # each value was checked against KEYS, whose names a test compares with the fields
+    return Config(roots or default_roots(), Settings(**merged), tuple(sources))  # type: ignore[arg-type]  # each value was checked against KEYS, whose names a test compares with the fields
 
 
 def _files(
@@ -141,10 +146,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
             continue
         key = variable[len(ENVIRONMENT_PREFIX) :].lower()
         kind = _known(variable, key).kind
-        if kind == "number":
+        if kind == "switch":
+            found[key] = text.strip().lower()
+        elif kind == "number":
             found[key] = int(text) if _NUMBER.fullmatch(text.strip()) else text
         else:
-            separator = os.pathsep if kind == "paths" else ","
+            separator = os.pathsep if kind in ("roots", "paths") else ","
             found[key] = [part.strip() for part in text.split(separator) if part.strip()]
     return found
 
@@ -165,8 +172,31 @@ def _checked(source: str, key: str, value: object, base: Path) -> object:
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return value
         raise ConfigError(f"{source}: {key} is {value!r}; it must be a whole number above 0")
+    if kind == "switch":
+        return _switch(source, key, value)
+    if kind == "roots" and isinstance(value, (list, tuple)):
+        return tuple(dict.fromkeys(_root(source, item, base) for item in value))
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
         raise ConfigError(f"{source}: {key} is {value!r}; it must be a list of strings")
     if kind == "paths":
         return tuple(Path(root.path) for root in make_roots(value, base=base))
     return tuple(value)
+
+
+def _switch(source: str, key: str, value: object) -> bool | None:
+    if isinstance(value, (str, bool)) and value in _SWITCH:
+        return _SWITCH[value]
+    raise ConfigError(f"{source}: {key} is {value!r}; it must be true, false or auto")
+
+
+def _root(source: str, value: object, base: Path) -> Root:
+    """A root from its path, or from a table that also says how it is watched."""
+    if isinstance(value, Mapping):
+        unknown = next((key for key in value if key not in _ROOT_KEYS), None)
+        if unknown is not None:
+            raise ConfigError(f"{source}: unknown setting {unknown!r} of a root; known are {', '.join(_ROOT_KEYS)}")
+        root = _root(source, value.get("path"), base)
+        return root._replace(poll=_switch(source, "poll", value.get("poll", "auto")))
+    if isinstance(value, (str, Path)):
+        return make_roots([value], base=base)[0]
+    raise ConfigError(f"{source}: roots holds {value!r}; it must be a path, or a table with path and poll")

@@ -16,3 +16,7 @@ class ConfigError(SkillsRefreshError):
 
 class ClosedError(SkillsRefreshError):
     """An engine or a workspace was used before it was started or after it was closed."""
+
+
+class EngineError(SkillsRefreshError):
+    """The engine hit a bug of its own while it answered. It goes on, and reads everything again."""

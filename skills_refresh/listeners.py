@@ -95,6 +95,11 @@ class ListenerRegistry:
         for subscription in subscriptions:
             subscription.join(deadline - time.monotonic())
 
+    def forget(self) -> None:
+        """In the child of a fork, where no thread calls listeners any more: forgets them, whoever holds the lock."""
+        self._lock = threading.Lock()
+        self._subscriptions = ()
+
     def _missed(self, since: int | None) -> SkillsChanged | None:
         if since is None or not self._history or since == self._history[-1].version:
             return None

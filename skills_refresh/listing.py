@@ -27,14 +27,16 @@ class Directory:
     the directory through which it was entered. `above` is the real path of the skill that it lies inside of, `skill`
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
+    `device` is the number of the file system that it lies on.
+
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
     `SKILL.md` files that are left out there.
     """
 
     __slots__ = (
-        "above", "children", "files", "hidden", "links", "parent", "path", "problems", "racy", "relative", "signature",
-        "skill", "undecodable",
+        "above", "children", "device", "files", "hidden", "links", "parent", "path", "problems", "racy", "relative",
+        "signature", "skill", "undecodable",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -44,6 +46,7 @@ class Directory:
         self.above = above
         self.skill = above
         self.signature: Signature | None = None
+        self.device = 0
         self.racy = False
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
@@ -83,7 +86,8 @@ class Lister:
         """
         try:
             # Before the listing, so that whatever is added meanwhile leaves another signature behind.
-            directory.signature = signature_of(os.stat(directory.path))
+            status = os.stat(directory.path)
+            directory.signature, directory.device = signature_of(status), status.st_dev
             directory.racy = is_racy(directory.signature)
             with os.scandir(directory.path) as scan:
                 entries = list(scan)

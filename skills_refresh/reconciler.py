@@ -7,9 +7,11 @@ thread, no sleep, and no workspace.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from .clock import Clock
+from .coverage import Coverage
+from .health import EngineHealth
 from .listing import Directory
 from .model import Reason
 from .roots import Root
@@ -20,28 +22,24 @@ from .watching.audit import audit
 from .watching.base import Watcher
 from .watching.hints import Dirty
 
-# Polling takes at most 1 % of a core: after each look, a pause of so many times what it took.
-POLL_PAUSE = 99
-# Watches or descriptors that were lacking must be taken up within 40 s of being there.
-RETRY_S = 15.0
-
 
 class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
 
     `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
-    once more a moment later.
+    once more a moment later. `events` counts what was heard so far. `health` is what is true of all roots.
     """
 
-    def __init__(self, watcher: Watcher, settings: Settings) -> None:
+    def __init__(self, watcher: Watcher, settings: Settings, clock: Clock) -> None:
         self.roots: dict[Root, WatchedRoot] = {}
         self.racy: set[str] = set()
-        self._watcher = watcher
+        self.events = 0
+        self.health = EngineHealth()
+        self._coverage = Coverage(watcher, clock, self.health)
         self._settings = settings
+        self._clock = clock
         self._dirty: dict[WatchedRoot, Dirty] = {}
         self._reopen: dict[WatchedRoot, Reason] = {}
-        self._next_poll = 0.0
-        self._next_retry = 0.0
 
     @property
     def pending(self) -> bool:
@@ -49,15 +47,15 @@ class Reconciler:
         return bool(self._dirty or self._reopen)
 
     @property
-    def native(self) -> bool:
-        """Whether every directory is watched by the kernel."""
-        return not any(watched.polled for watched in self.roots.values())
+    def polls(self) -> bool:
+        """Whether any directory is not watched by the kernel."""
+        return any(watched.polled for watched in self.roots.values())
 
     def hold(self, root: Root) -> WatchedRoot:
         """`root`, shared with whoever holds it already; it is opened by the next `reconcile`."""
         watched = self.roots.get(root)
         if watched is None:
-            watched = self.roots[root] = WatchedRoot(root, self._settings)
+            watched = self.roots[root] = WatchedRoot(root, self._settings, self.health)
             self._reopen[watched] = "roots"
         watched.users += 1
         return watched
@@ -70,15 +68,16 @@ class Reconciler:
             self._dirty.pop(watched, None)
             self._reopen.pop(watched, None)
             if watched.tree is not None:
-                self._arm(watched, TreeChange(removed=watched.tree.directories))
+                self._uncover(watched, watched.tree.directories)
 
-    # -- what must be read again ------------------------------------------------------------------------------------
+    # -- learning what differs --------------------------------------------------------------------------------------
 
     def gather(self) -> bool:
-        """Takes the events that are pending; returns whether they make anything dirty."""
-        events, suspect = self._watcher.take()
+        """Takes what the watcher has heard; returns whether any of it may matter."""
+        events, suspect = self._coverage.take()
         found = bool(suspect)
         if events:
+            self.events += len(events)
             for watched in self.roots.values():
                 if watched.replaced(events):
                     self._reopen[watched] = "roots"
@@ -86,29 +85,33 @@ class Reconciler:
                     self._reopen.setdefault(watched, "config")
                 dirty = watched.dirty(events)
                 if dirty:
-                    watched.last_event = time.time()
+                    watched.last_event = self._clock.wall()
                     self._mark(watched, dirty)
                 found = found or bool(dirty) or watched in self._reopen
         self._mark_differing(suspect)
         return found
 
-    def look_around(self, now: float, *, quiet: bool) -> None:
-        """Looks at what no event tells of: the roots' own paths and polled directories. `now` is in monotonic seconds;
-        `quiet` is the time to tidy."""
+    def look_at_roots(self) -> None:
+        """Looks whether each root's path leads where it led: no event tells of a root that comes."""
         for watched in self.roots.values():
             if watched.moved():
                 self._reopen[watched] = "roots"
-        polled = {path for watched in self.roots.values() for path in watched.polled}
-        if polled and now >= self._next_poll:
-            self._mark_differing(polled)
-            self._next_poll = now + POLL_PAUSE * (time.monotonic() - now)
-        if polled and now >= self._next_retry:
-            self._next_retry = now + RETRY_S
-            unwatchable = {path for watched in self.roots.values() for path in watched.unwatchable}
-            self._mark_differing(self._watcher.arm(polled - unwatchable))
-            self._note_polled()
+
+    def look_at_polled(self) -> None:
+        """Looks at the directories that are not watched."""
+        began = self._clock.monotonic()
+        self._mark_differing({path for watched in self.roots.values() for path in watched.polled})
+        self.health.poll_seconds = self._clock.monotonic() - began
+
+    def mend_coverage(self, *, quiet: bool) -> None:
+        """Gives back descriptors that others need, asks again for what was refused, and, when it is `quiet`, frees
+        watches that nobody needs."""
+        self._coverage.spare_descriptors()
+        again = self._coverage.retry(self.roots.values())
         if quiet:
-            self._mark_differing(self._watcher.tidy())
+            again |= self._coverage.tidy()
+        self._mark_differing(again)
+        self._note_polled()
 
     def look_twice(self) -> None:
         """Looks once more at what was read too soon after a change."""
@@ -129,14 +132,13 @@ class Reconciler:
             found = audit(watched.tree.directories.values())
             if found.differing:
                 self.gather()  # what events tell just now was not found by the audit alone
-                untold = found.differing.keys() - self._dirty.get(watched, {}).keys() - watched.polled
+                untold = found.differing.keys() - self._dirty.get(watched, {}).keys() - watched.polled.keys()
                 watched.found_by_audit += len(untold)
                 if rearm:
-                    self._watcher.disarm(untold)
-                    self._watcher.arm(untold)
+                    self._coverage.rearm(untold)
                 self._mark(watched, found.differing)
             self._mark(watched, found.racy)
-        watched.last_audit = time.time()
+        watched.last_audit = self._clock.wall()
 
     def rescan(self, watched: WatchedRoot) -> None:
         """Makes every directory of a root dirty."""
@@ -145,6 +147,8 @@ class Reconciler:
 
     def start_over(self) -> None:
         """Makes every root be opened anew: for after a failure that nobody foresaw."""
+        self.health.failures += 1
+        self.health.failing = True
         for watched in self.roots.values():
             watched.forget()
         self._reopen.update(dict.fromkeys(self.roots.values(), "audit"))
@@ -177,24 +181,21 @@ class Reconciler:
 
     def _arm(self, watched: WatchedRoot, change: TreeChange) -> None:
         """Follows `change` with the watches; what changed before it was armed becomes dirty again."""
-        others = [other.tree.directories for other in self.roots.values() if other is not watched and other.tree]
         # A directory that is both removed and added was replaced: its watch went with the old one.
-        self._watcher.disarm(
-            path for path in change.removed if path in change.added or not any(path in known for known in others)
-        )
-        # An event on a name that is not UTF-8 would end the whole instance, so its directory is polled.
-        unwatchable = watched.tree.undecodable if watched.tree is not None else set()
-        mended = {directory.path for directory in _known(watched, watched.unwatchable - unwatchable)}
-        self._watcher.disarm(unwatchable - watched.unwatchable)
-        watched.unwatchable = set(unwatchable)
-        self._mark_differing(self._watcher.arm((change.added | mended) - unwatchable), look_twice=False)
+        self._uncover(watched, change.removed - change.added)
+        self._coverage.uncover(change.removed & change.added)
+        self._mark_differing(self._coverage.cover(watched, change.added), look_twice=False)
         self.racy.update(directory.path for directory in _known(watched, change.added) if directory.racy)
         self._note_polled()
 
+    def _uncover(self, watched: WatchedRoot, paths: Collection[str]) -> None:
+        """Frees the watches of `paths`, but for those that another root needs."""
+        others = [other.tree.directories for other in self.roots.values() if other is not watched and other.tree]
+        self._coverage.uncover([path for path in paths if not any(path in known for known in others)])
+
     def _note_polled(self) -> None:
-        for root in self.roots.values():
-            known = root.tree.directories if root.tree is not None else {}
-            root.polled = {path for path in self._watcher.refused if path in known} | root.unwatchable
+        for watched in self.roots.values():
+            watched.polled = self._coverage.polled(watched)
 
     def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
         if not dirty:

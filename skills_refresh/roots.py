@@ -17,11 +17,13 @@ class Root(NamedTuple):
     """A directory that holds skills.
 
     `path` is absolute but not resolved: a root may be a link that is flipped. An `optional` root (one of the defaults)
-    is no problem when it is missing.
+    is no problem when it is missing. `poll` is True to look at it again and again instead of watching it, False to
+    watch it wherever it lies, and None for what `Settings.poll` says.
     """
 
     path: str
     optional: bool = False
+    poll: bool | None = None
 
 
 def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLike[str] = ".") -> tuple[Root, ...]:

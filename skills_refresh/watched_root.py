@@ -7,9 +7,10 @@ import stat
 from pathlib import Path
 
 from .catalog import RootCatalog
+from .causes import explain_cause
 from .errors import ConfigError
 from .filters import IGNORE_FILE, SkillFilter, ignore_file_patterns
-from .health import Mode, RootHealth
+from .health import CAUSES, Cause, EngineHealth, Mode, RootHealth
 from .problems import Problem, problem
 from .reading import Signature, signature_or_none
 from .roots import Root
@@ -22,24 +23,28 @@ from .watching.hints import Dirty, dirty_directories, touches_ignore_file
 class WatchedRoot:
     """The tree, the catalog and the health of `root`. Owned by the engine's thread.
 
-    `tree` is None while the root is missing or no directory. `problems` are those of the root itself. `users` counts
-    the workspaces that hold it. `polled` are directories that are not watched, those in `unwatchable` because of a name
-    in them that is not UTF-8. `next_audit` is when the next one is due, in monotonic seconds.
+    `tree` is None while the root is missing or no directory; `absence` says which. `problems` are those of the root
+    itself. `users` counts the workspaces that hold it. `poll` is what was configured: always, never, or None for where
+    events do not tell. `polled` are directories that are not watched, each with why; `file_system` is the type of the
+    mount where that is why. `next_audit` is when the next one is due, in monotonic seconds.
     """
 
-    def __init__(self, root: Root, settings: Settings) -> None:
+    def __init__(self, root: Root, settings: Settings, engine_health: EngineHealth | None = None) -> None:
         self.root = root
         self.users = 0
         self.tree: Tree | None = None
         self.catalog: RootCatalog | None = None
         self.problems: tuple[Problem, ...] = ()
-        self.polled: set[str] = set()
-        self.unwatchable: set[str] = set()
+        self.absence: Cause = "missing"
+        self.poll = settings.poll if root.poll is None else root.poll
+        self.polled: dict[str, Cause] = {}
+        self.file_system = ""
         self.last_event: float | None = None
         self.last_audit: float | None = None
         self.found_by_audit = 0
         self.next_audit = 0.0
         self._settings = settings
+        self._engine = engine_health or EngineHealth()
         self._identity: tuple[int, int] | None = None
         self._rules: Signature | None = None
         self.filter = SkillFilter(root.path)
@@ -95,30 +100,37 @@ class WatchedRoot:
 
     def health(self) -> RootHealth:
         """How the root is watched just now. Safe from any thread."""
-        tree, polled = self.tree, len(self.polled)
+        tree, polled, engine = self.tree, self.polled, self._engine
         total = len(tree.directories) if tree is not None else 0
-        mode, reason = self._mode(tree, total, polled)
+        mode, cause = self._mode(total, polled)
+        message, cure = explain_cause(cause, self.file_system)
+        if polled and mode != "missing" and not engine.failing:
+            message = f"{len(polled)} of {total} directories are polled: {message}"
         return RootHealth(
             path=Path(self.root.path),
             mode=mode,
-            reason=reason,
-            watched_dirs=total - polled,
-            polled_dirs=polled,
+            reason=cause,
+            message=message,
+            cure=cure,
+            watched_dirs=total - len(polled),
+            polled_dirs=len(polled),
+            poll_interval=engine.poll_interval if polled else None,
+            poll_seconds=engine.poll_seconds if polled else None,
             last_event=self.last_event,
             last_audit=self.last_audit,
             found_by_audit=self.found_by_audit,
+            instances_replaced=engine.instances_replaced,
+            failures=engine.failures,
         )
 
-    def _mode(self, tree: Tree | None, total: int, polled: int) -> tuple[Mode, str]:
-        if tree is None:
-            problems = self.problems
-            return "missing", problems[0].message if problems else "does not exist; it is waited for"
+    def _mode(self, total: int, polled: dict[str, Cause]) -> tuple[Mode, Cause]:
+        if self.tree is None:
+            return "missing", self.absence
+        if self._engine.failing:
+            return "degraded", "failure"
         if not polled:
             return "native", ""
-        return (
-            "degraded" if polled < total else "polling",
-            f"{polled} of {total} directories cannot be watched and are polled",
-        )
+        return "degraded" if len(polled) < total else "polling", min(polled.values(), key=CAUSES.index)
 
     def _open_tree(
         self, known: Tree | None, previous: RootCatalog | None
@@ -129,11 +141,14 @@ class WatchedRoot:
             is_directory = stat.S_ISDIR(os.stat(path).st_mode)
             real_path = os.path.realpath(path)
         except (FileNotFoundError, NotADirectoryError):
+            self.absence = "missing"
             missing = problem("missing-root", path, "does not exist; it is waited for")
             return None, None, () if self.root.optional else (missing,)
         except OSError as error:
+            self.absence = "unreadable"
             return None, None, (problem("unreadable", path, f"cannot be looked at: {error.strerror}"),)
         if not is_directory:
+            self.absence = "not-a-directory"
             found = problem("root-not-a-directory", path, "is a file, not a directory that holds skills")
             return None, None, (found,)
         self.filter, problems = self._make_filter(real_path)

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .clock import Clock
 from .errors import ClosedError
 from .health import RootHealth
 from .listeners import Listener, ListenerRegistry
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
 
 HealthListener = Callable[[RootHealth], None]
 
+_CLOSED = "this workspace was closed: make a new one"
+
 _log = logging.getLogger("skills_refresh")
 
 
 class Host(Protocol):
     """What a workspace asks of the engine that carries it."""
+
+    clock: Clock
 
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
@@ -52,13 +57,13 @@ class Workspace:
         self._on_close = on_close
         self._listeners = ListenerRegistry(name)
         self._health_listeners: tuple[HealthListener, ...] = ()
-        self._versions = VersionCounter()
+        self._versions = VersionCounter(host.clock.wall_ms)
         self._resolver = Resolver()
         self._watched: tuple[WatchedRoot, ...] = ()
         self._told_health: dict[str, tuple[str, str]] = {}
         self._snapshot: Snapshot | None = None
         self._newer = threading.Condition()
-        self._closed = False
+        self._closed = ""
         self._starting = threading.Lock()
         self._followings: WeakSet[Following] = WeakSet()
 
@@ -81,8 +86,16 @@ class Workspace:
 
     @property
     def health(self) -> tuple[RootHealth, ...]:
-        """How each root is watched, in the order of the roots."""
-        return tuple(watched.health() for watched in self._watched)
+        """How each root is watched, in the order of the roots. After closing: `degraded`, since nothing is."""
+        health = tuple(watched.health() for watched in self._watched)
+        if not self._closed:
+            return health
+        return tuple(
+            root._replace(
+                mode="degraded", reason="closed", message=self._closed, cure="", watched_dirs=0, polled_dirs=0
+            )
+            for root in health
+        )
 
     def files_digest(self) -> str:
         """A digest over all relevant files as the engine knows them (path, size, mtime): for checking, not for
@@ -111,7 +124,7 @@ class Workspace:
         """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
         (seconds) has passed or the workspace is closed first."""
         with self._newer:
-            self._newer.wait_for(lambda: self._closed or self.snapshot.version > after, timeout)
+            self._newer.wait_for(lambda: bool(self._closed) or self.snapshot.version > after, timeout)
             return self.snapshot if self.snapshot.version > after else None
 
     def changes(self) -> Following:
@@ -144,7 +157,7 @@ class Workspace:
         with self._starting:
             if self._snapshot is None:
                 if self._closed:
-                    raise ClosedError("this workspace was closed: make a new one")
+                    raise ClosedError(self._closed)
                 try:
                     self._host.attach(self).result()
                 except BaseException:
@@ -157,7 +170,7 @@ class Workspace:
         with self._newer:
             if self._closed:
                 return
-            self._closed = True
+            self._closed = _CLOSED
             self._newer.notify_all()
         self._host.detach(self)
         for following in tuple(self._followings):
@@ -167,7 +180,7 @@ class Workspace:
 
     def _refresh(self, reason: Reason, *, read_all: bool) -> Future[None]:
         if self._closed:
-            raise ClosedError("this workspace was closed: make a new one")
+            raise ClosedError(self._closed)
         self.snapshot  # noqa: B018 - raises where it was not started
         return self._host.refresh(self, reason, read_all=read_all)
 
@@ -194,6 +207,13 @@ class Workspace:
     def __repr__(self) -> str:
         state = "closed" if self._closed else repr(self._snapshot) if self._snapshot else "not started"
         return f"<Workspace {[root.path for root in self.roots]} {state}>"
+
+    def _forked(self, why: str) -> None:
+        """In the child of a fork: the last snapshot is all there is, and locks that others held are held for ever."""
+        self._newer = threading.Condition()
+        self._starting = threading.Lock()
+        self._listeners.forget()
+        self._closed = why
 
     # -- what the engine's thread calls -----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from skills_refresh.roots import default_roots
 
 # The strongest first.
 SOURCES = ("flags", "environment", "project", "user")
+SWITCHES: dict[str, str | bool] = {"flags": "true", "environment": "false", "project": "auto", "user": True}
 NUMBERS = {source: number for number, source in enumerate(SOURCES, start=11)}
 
 
@@ -69,19 +70,23 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     return Place(tmp_path)
 
 
-def written(key: str, source: str) -> list[str] | int:
-    """What `source` says for `key`: each source something else."""
+def written(key: str, source: str) -> list[str] | str | int:
+    """What `source` says for `key`: each source something else than the next."""
     kind = KEYS[key].kind
-    return NUMBERS[source] if kind == "number" else [os.path.join(os.sep, source) if kind == "paths" else source]
+    if kind == "switch":
+        return SWITCHES[source]
+    return NUMBERS[source] if kind == "number" else [source if kind == "words" else os.path.join(os.sep, source)]
 
 
 def in_environment(key: str) -> dict[str, str]:
     value = written(key, "environment")
-    return {f"SKILLS_REFRESH_{key.upper()}": str(value) if isinstance(value, int) else value[0]}
+    return {f"SKILLS_REFRESH_{key.upper()}": value[0] if isinstance(value, list) else str(value)}
 
 
 def loaded(config: Config, key: str) -> object:
     """The value for `key` as it was written."""
+    if KEYS[key].kind == "switch":
+        return {True: "true", False: "false", None: "auto"}[getattr(config.settings, key)]
     value = [root.path for root in config.roots] if key == "roots" else getattr(config.settings, key)
     return value if isinstance(value, int) else [str(item) for item in value]
 
@@ -96,7 +101,8 @@ def test_the_stronger_source_wins(place: Place, key: str, strongest: str) -> Non
         {key: written(key, "flags")} if strongest == "flags" else {},
         in_environment(key) if strongest in ("flags", "environment") else {},
     )
-    assert loaded(config, key) == written(key, strongest)
+    expected = written(key, strongest)
+    assert loaded(config, key) == ("true" if expected is True else expected)
 
 
 def test_without_any_source_the_defaults_hold(place: Place) -> None:
@@ -233,11 +239,32 @@ def test_a_variable_for_a_number_must_hold_one(place: Place, value: str) -> None
     assert "it must be a whole number above 0" in place.error({"SKILLS_REFRESH_MAX_DEPTH": value})
 
 
-@pytest.mark.parametrize("key", ["roots", "exclude"])
+@pytest.mark.parametrize("key", ["allow_link_targets", "exclude"])
 @pytest.mark.parametrize("value", ["'text'", "3", "[3]", "{a = 'b'}"])
 def test_a_list_must_hold_strings(place: Place, key: str, value: str) -> None:
     place.project(f"{key} = {value}")
     assert place.error().endswith("it must be a list of strings")
+
+
+def test_a_root_may_say_how_it_is_watched(place: Place) -> None:
+    place.project("roots = ['a', {path = 'b', poll = true}, {path = 'c', poll = false}, {path = 'd', poll = 'auto'}]")
+    found = [(os.path.basename(root.path), root.poll) for root in place.load().roots]
+    assert found == [("a", None), ("b", True), ("c", False), ("d", None)]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("'text'", "it must be a list of strings"),
+        ("[3]", "roots holds 3; it must be a path, or a table with path and poll"),
+        ("[{poll = true}]", "roots holds None; it must be a path, or a table with path and poll"),
+        ("[{path = 'a', pol = true}]", "unknown setting 'pol' of a root; known are path, poll"),
+        ("[{path = 'a', poll = 'often'}]", "poll is 'often'; it must be true, false or auto"),
+    ],
+)
+def test_a_root_that_is_none_is_an_error(place: Place, value: str, message: str) -> None:
+    place.project(f"roots = {value}")
+    assert place.error().endswith(message)
 
 
 def test_a_mistake_in_a_weaker_source_is_told_too(place: Place) -> None:

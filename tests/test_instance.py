@@ -78,7 +78,7 @@ def test_large_plans_are_armed_in_chunks(tmp_path: Path) -> None:
     attached: list[int | None] = []
     watcher = NativeWatcher(attached.append)
     watcher.arm(map(str, paths))
-    assert (watcher.watched, len(attached), watcher.refused) == (CHUNK + 10, 2, set())
+    assert (len(watcher.watched), len(attached), watcher.refused) == (CHUNK + 10, 2, {})
     watcher.close()
 
 

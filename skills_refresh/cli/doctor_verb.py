@@ -12,9 +12,10 @@ from ..encoding import health_json, path_json, problems_json
 from ..engine import watch
 from ..escaping import printable
 from ..fresh_scan import scan_roots
-from ..health import RootHealth
+from ..health import Cause, RootHealth
 from ..model import Snapshot
-from ..watching.limits import inotify_limit, kernel_watches, open_descriptors
+from ..probe import probe
+from ..watching.limits import kernel_watches, limit_for, open_descriptors
 from .options import json_flag, read_config, root_arguments
 from .output import count, print_problems, sign_of_life, to_json
 from .scanning import refuse_files
@@ -25,16 +26,22 @@ _PRUNED_SHOWN = 10
 @click.command("doctor")
 @root_arguments
 @click.option("--why", metavar="PATH", help="Say which rule decides over PATH, and end.")
+@click.option("--probe", "only_probe", is_flag=True, help="Prove in a temporary directory that events arrive, and end.")
 @json_flag
-def command(as_json: bool, why: str | None, **arguments: Any) -> None:
-    """What is watched, what is left out, what it costs, and how to mend each problem."""
+def command(as_json: bool, why: str | None, only_probe: bool, **arguments: Any) -> int:
+    """What is watched, what is left out, what it costs, and how to mend each problem.
+
+    With --probe, ends with 1 if an event does not arrive on this machine.
+    """
+    if only_probe:
+        return _probe(as_json)
     config = read_config(arguments)
     snapshot, opened = scan_roots(config.roots, config.settings)
     refuse_files(config, snapshot)
     if why is not None:
         answer = explain(why, opened)
         click.echo(to_json({"path": why, "answer": answer}) if as_json else f"{printable(why)}: {printable(answer)}")
-        return
+        return 0
     with sign_of_life("looking closely"):
         descriptors_before = open_descriptors()
         with watch(*config.roots, settings=config.settings) as workspace:
@@ -42,14 +49,40 @@ def command(as_json: bool, why: str | None, **arguments: Any) -> None:
         diagnoses = [diagnose(watched) for watched in opened]
     costs: dict[str, int | None] = {
         "kernel_watches": watches,
-        "max_user_watches": inotify_limit("max_user_watches"),
-        "max_user_instances": inotify_limit("max_user_instances"),
+        "max_user_watches": _value("watch-limit"),
+        "max_user_instances": _value("instance-limit"),
         "descriptors": None if descriptors is None or descriptors_before is None else descriptors - descriptors_before,
     }
     if as_json:
         click.echo(to_json(_as_json(snapshot, health, diagnoses, costs, config.sources)))
     else:
         _print(snapshot, health, diagnoses, costs, config.sources)
+    return 0
+
+
+def _probe(as_json: bool) -> int:
+    """Prints each step as it is done; returns 1 where one was not told."""
+    steps = []
+    for step in probe():
+        steps.append(step)
+        if not as_json:
+            told = "not told" if step.seconds is None else f"{step.seconds * 1_000:.1f} ms"
+            click.echo(f"{step.name:<30}  {click.style(told, fg='red' if step.seconds is None else 'green')}")
+    missed = [step for step in steps if step.seconds is None]
+    if as_json:
+        click.echo(to_json({"native": not missed, "steps": [step._asdict() for step in steps]}))
+    elif missed:
+        click.echo(
+            "Events do not arrive here. Skills are still found, by looking: within 15 s, or sooner with poll = true."
+        )
+    else:
+        click.echo("Events arrive on this machine.")
+    return 1 if missed else 0
+
+
+def _value(cause: Cause) -> int | None:
+    limit = limit_for(cause)
+    return None if limit is None else limit.value
 
 
 def _as_json(
@@ -79,11 +112,13 @@ def _print(
     sources: tuple[str, ...],
 ) -> None:
     for state, found in zip(health, diagnoses, strict=True):
-        reason = f": {state.reason}" if state.reason else ""
+        reason = f" ({state.reason}): {state.message}" if state.reason else ""
         click.echo(f"{click.style(printable(str(state.path)), bold=True)}  {state.mode}{reason}")
+        if state.cure:
+            click.echo(f"  cure      {state.cure}")
         click.echo(f"  watched   {count(state.watched_dirs, 'directory')}, {count(found.files, 'relevant file')}")
         if state.polled_dirs:
-            click.echo(f"  polled    {count(state.polled_dirs, 'directory')}")
+            click.echo(f"  polled    {count(state.polled_dirs, 'directory')}{_polling(state)}")
         _print_pruned(found)
         for slow in found.slowest:
             click.echo(f"  slowest   {slow.seconds * 1_000:.2f} ms  {printable(str(slow.path))}")
@@ -97,6 +132,15 @@ def _print(
     told = ", ".join(count(number, severity) for severity, number in sorted(counted.items()) if severity != "info")
     click.echo(f"skills          {len(snapshot.skills):,}; problems: {told or 'none'}")
     print_problems(snapshot.problems, with_cure=True)
+
+
+def _polling(state: RootHealth) -> str:
+    """How often polled directories are looked at, and what it costs."""
+    if state.poll_interval is None or state.poll_seconds is None:
+        return ""
+    share = state.poll_seconds / state.poll_interval
+    every = f"every {state.poll_interval:.1f} s" if state.poll_interval < 60 else f"every {state.poll_interval:.0f} s"
+    return f", {every}, {state.poll_seconds * 1_000:.2f} ms each time ({share:.2%} of a processor)"
 
 
 def _print_pruned(found: Diagnosis) -> None:

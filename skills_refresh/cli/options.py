@@ -26,7 +26,10 @@ def root_arguments(command: _Command) -> _Command:
     for key, described in reversed(KEYS.items()):
         if key == "roots":
             continue
-        if described.kind == "number":
+        if described.kind == "switch":
+            choices = click.Choice(["true", "false", "auto"], case_sensitive=False)
+            command = click.option("--" + key, key, type=choices, help=described.help)(command)
+        elif described.kind == "number":
             flag = "--" + key.replace("_", "-")
             command = click.option(flag, key, type=int, metavar="N", help=described.help)(command)
         else:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple, Protocol
+
+from ..health import Cause
 
 #: An event of watchfiles: its kind (1 added, 2 modified, 3 deleted) and an absolute path.
 Event = tuple[int, str]
@@ -22,19 +24,21 @@ class Batch(NamedTuple):
 class Watcher(Protocol):
     """Watches directories. All methods belong to one thread.
 
-    `refused` are directories that were asked for and are not watched: they must be polled.
+    `refused` are directories that were asked for and are not watched, each with why: they must be polled. `replaced`
+    counts the instances that died and were replaced.
     """
 
-    refused: set[str]
+    refused: dict[str, Cause]
+    replaced: int
 
     @property
-    def watched(self) -> int:
-        """How many directories are watched."""
+    def watched(self) -> Collection[str]:
+        """The directories that are watched."""
         ...
 
     def arm(self, directories: Iterable[str]) -> set[str]:
-        """Watches `directories` (real paths) too. Returns those that must be looked at again, because they may have
-        changed while they were not watched."""
+        """Watches `directories` (real paths) too, the first ones first where not all can be. Returns those that must be
+        looked at again, because they may have changed while they were not watched."""
         ...
 
     def disarm(self, directories: Iterable[str]) -> None:
@@ -47,6 +51,10 @@ class Watcher(Protocol):
 
     def tidy(self) -> set[str]:
         """Does what can wait until it is quiet. Returns directories that must be looked at again."""
+        ...
+
+    def give_back(self, cause: Cause) -> set[str]:
+        """Gives all descriptors back; what was watched is refused, for `cause`, and returned."""
         ...
 
     def close(self) -> None:

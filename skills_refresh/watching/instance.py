@@ -16,12 +16,25 @@ from typing import NoReturn
 
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
+from ..health import Cause
+from .limits import free_descriptors
+
 # Below this many directories a constructor takes under a millisecond whichever processor its two threads run on.
 _WORTH_PINNING = 100
+#: Descriptors that one instance needs.
+DESCRIPTORS = 3
 
 
 class InstanceDied(Exception):
     """The instance ended with an error; what it had pending is lost, and nothing more will come."""
+
+
+class InstanceRefused(Exception):
+    """No instance can be had; `cause` says why."""
+
+    def __init__(self, cause: Cause) -> None:
+        super().__init__(cause)
+        self.cause = cause
 
 
 class _NothingMore(Exception):
@@ -49,7 +62,7 @@ class Instance:
     """Watches `paths`, all of them but those that the kernel refused. Owned by one thread.
 
     `descriptor` is its inotify descriptor, or None where that is not known. `paths` are those that its owner still
-    wants; the owner removes from it. Raises `OSError` or `InstanceDied` where no instance can be had at all.
+    wants; the owner removes from it. Raises `InstanceRefused` where no instance can be had at all.
     """
 
     def __init__(self, paths: Collection[str], *, recursive: bool) -> None:
@@ -57,10 +70,7 @@ class Instance:
         self.descriptor: int | None = None
         before = _inotify_descriptors()
         with _on_one_processor() if len(paths) >= _WORTH_PINNING else nullcontext():
-            try:
-                self._notify = RustNotify(list(paths), False, False, 0, recursive, True)
-            except WatchfilesRustInternalError as error:
-                raise InstanceDied(str(error)) from error
+            self._notify = _make(list(paths), recursive=recursive, swallow_errors=True)
         new = _inotify_descriptors() - before
         # More than one: another thread of the process opened an inotify descriptor at the same moment.
         self.descriptor = new.pop() if len(new) == 1 else None
@@ -103,6 +113,35 @@ class Instance:
     def close(self) -> None:
         """Ends the instance's thread and gives its descriptors back."""
         self._notify.close()
+
+
+def why_refused(path: str) -> Cause:
+    """Why the kernel does not watch the directory `path`; the empty word where it would do so now."""
+    try:
+        _make([path], recursive=False, swallow_errors=False).close()
+    except InstanceRefused as refused:
+        return refused.cause
+    return ""
+
+
+def _make(paths: list[str], *, recursive: bool, swallow_errors: bool) -> RustNotify:
+    try:
+        return RustNotify(paths, False, False, 0, recursive, swallow_errors)
+    except (OSError, WatchfilesRustInternalError) as error:
+        raise InstanceRefused(_cause_of(error)) from error
+
+
+def _cause_of(error: Exception) -> Cause:
+    """What watchfiles means; it has no numbers for its errors, only words."""
+    text = str(error)
+    if "file watch limit" in text:
+        return "watch-limit"
+    if "(os error 24)" in text:  # EMFILE: two limits answer with the same number
+        free = free_descriptors()
+        return "descriptor-limit" if free is not None and free <= DESCRIPTORS else "instance-limit"
+    if "(os error 23)" in text:  # ENFILE
+        return "system-descriptor-limit"
+    return "unreadable" if isinstance(error, PermissionError) else "unwatchable"
 
 
 def _unexpected(answer: object) -> NoReturn:

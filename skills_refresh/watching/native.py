@@ -8,10 +8,11 @@ ones made at once, small ones for directories that come later, and the small one
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable
 
+from ..health import Cause
 from .base import Attach, Batch, Event
-from .instance import Instance, InstanceDied
+from .instance import Instance, InstanceDied, InstanceRefused, why_refused
 
 # A constructor holds the GIL for about 11 microseconds a directory: 22 ms for a whole chunk.
 CHUNK = 2_000
@@ -23,28 +24,30 @@ class NativeWatcher:
     """Watches planned directories in generations. `attach` is told of each new inotify descriptor."""
 
     def __init__(self, attach: Attach) -> None:
-        self.refused: set[str] = set()
+        self.refused: dict[str, Cause] = {}
+        self.replaced = 0
         self._attach = attach
         self._instances: list[Instance] = []
         self._by_path: dict[str, Instance] = {}
         self._untidy: set[Instance] = set()
 
     @property
-    def watched(self) -> int:
-        return len(self._by_path)
+    def watched(self) -> Collection[str]:
+        return self._by_path.keys()
 
     def arm(self, directories: Iterable[str]) -> set[str]:
         wanted = [path for path in directories if path not in self._by_path]
-        self.refused.difference_update(wanted)
-        undecodable = {path for path in wanted if not _is_utf8(path)}
-        self.refused |= undecodable
-        self._add([path for path in wanted if path not in undecodable])
+        for path in wanted:
+            self.refused.pop(path, None)
+        undecodable = [path for path in wanted if not _is_utf8(path)]
+        self.refused.update(dict.fromkeys(undecodable, "undecodable-name"))
+        self._add([path for path in wanted if path not in self.refused])
         small = [instance for instance in self._instances if len(instance.paths) < CHUNK // 2]
         return set(wanted) | (self._remake(small) if len(small) > MAX_SMALL_INSTANCES else set())
 
     def disarm(self, directories: Iterable[str]) -> None:
         for path in directories:
-            self.refused.discard(path)
+            self.refused.pop(path, None)
             instance = self._by_path.pop(path, None)
             if instance is not None:
                 instance.paths.discard(path)
@@ -57,6 +60,7 @@ class NativeWatcher:
             try:
                 events |= instance.take()
             except InstanceDied:
+                self.replaced += 1
                 suspect |= self._remake([instance])
         return Batch(events, suspect)
 
@@ -67,27 +71,38 @@ class NativeWatcher:
         remake = []
         for instance in untidy.intersection(self._instances):
             inodes = instance.watched_inodes()
-            if not instance.paths or inodes is None or len(inodes) > len(instance.paths):
+            if not instance.paths or inodes is None or len(inodes) != len(instance.paths):
                 remake.append(instance)
         return self._remake(remake)
+
+    def give_back(self, cause: Cause) -> set[str]:
+        given = set(self._by_path)
+        self.close()
+        self.refused.update(dict.fromkeys(given, cause))
+        return given
 
     def close(self) -> None:
         for instance in self._instances:
             instance.close()
         self._instances.clear()
         self._by_path.clear()
+        self._untidy.clear()
 
     def _add(self, paths: list[str]) -> None:
         for start in range(0, len(paths), CHUNK):
             chunk = paths[start : start + CHUNK]
             try:
                 instance = Instance(chunk, recursive=False)
-            except (OSError, InstanceDied):
-                self.refused.update(chunk)
+            except InstanceRefused as refused:
+                self.refused.update(dict.fromkeys(chunk, refused.cause))
                 continue
-            missing = set(_not_armed(instance))
+            missing = _not_armed(instance)
+            if missing is None:  # no descriptor was left to look with, or another thread opened one as well
+                missing = set()
+                if os.path.isdir("/proc/self/fdinfo"):
+                    self._untidy.add(instance)
             instance.paths -= missing
-            self.refused |= missing
+            self.refused.update(_causes(missing))
             if not instance.paths:
                 instance.close()
                 continue
@@ -117,15 +132,35 @@ def _is_utf8(path: str) -> bool:
     return True
 
 
-def _not_armed(instance: Instance) -> Iterator[str]:
-    """The paths of `instance` that the kernel does not watch: it swallows every error, so what it did is checked."""
-    inodes = None if instance.is_complete() else instance.watched_inodes()
-    if inodes is None or len(inodes) >= len(instance.paths):
-        return
+def _not_armed(instance: Instance) -> set[str] | None:
+    """The paths of `instance` that the kernel does not watch: it swallows every error, so what it did is checked. None
+    where that cannot be told."""
+    complete = instance.is_complete()
+    inodes = None if complete else instance.watched_inodes()
+    if inodes is None:
+        return set() if complete else None
+    if len(inodes) >= len(instance.paths):
+        return set()
     watched = set(inodes)
-    for path in instance.paths:
-        try:
-            if os.stat(path).st_ino not in watched:
-                yield path
-        except OSError:
-            yield path
+    return {path for path in instance.paths if _inode(path) not in watched}
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino
+    except OSError:
+        return None
+
+
+def _causes(missing: Collection[str]) -> dict[str, Cause]:
+    """Why the kernel does not watch `missing`. Permissions are each directory's own; a limit is the same for all, and
+    one is asked for all."""
+    causes: dict[str, Cause] = {}
+    shared: Cause = ""
+    for path in missing:
+        if os.path.isdir(path) and not os.access(path, os.R_OK, effective_ids=True):
+            causes[path] = "unreadable"
+        else:
+            shared = shared or why_refused(path)
+            causes[path] = shared or "unwatchable"
+    return causes

@@ -7,41 +7,42 @@ handle for each (Windows). What is excluded is watched too, and its events are d
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
+from ..health import Cause
 from .base import Attach, Batch, Event
-from .instance import Instance, InstanceDied
+from .instance import Instance, InstanceDied, InstanceRefused
 
 
 class RecursiveWatcher:
     """Watches the topmost of the directories that it is given, each with all that lies below it."""
 
     def __init__(self, attach: Attach) -> None:
-        self.refused: set[str] = set()
+        self.refused: dict[str, Cause] = {}
+        self.replaced = 0
         self._attach = attach
         self._tops: dict[str, Instance] = {}
         self._covered: dict[str, str] = {}
 
     @property
-    def watched(self) -> int:
-        return len(self._covered)
+    def watched(self) -> Collection[str]:
+        return self._covered.keys()
 
     def arm(self, directories: Iterable[str]) -> set[str]:
         wanted = sorted(path for path in directories if path not in self._covered)
         for path in wanted:
-            self.refused.discard(path)
+            self.refused.pop(path, None)
             top = self._top_of(path)
-            if top is None:
-                top = path if self._watch(path) else None
-            if top is None:
-                self.refused.add(path)
+            cause = self._watch(path) if top is None else ""
+            if cause:
+                self.refused[path] = cause
             else:
-                self._covered[path] = top
+                self._covered[path] = top or path
         return set(wanted)
 
     def disarm(self, directories: Iterable[str]) -> None:
         for path in directories:
-            self.refused.discard(path)
+            self.refused.pop(path, None)
             self._covered.pop(path, None)
             if path in self._tops:
                 self._tops.pop(path).close()
@@ -57,11 +58,18 @@ class RecursiveWatcher:
             try:
                 events |= instance.take()
             except InstanceDied:
+                self.replaced += 1
                 suspect |= self._replace(top)
         return Batch(events, suspect)
 
     def tidy(self) -> set[str]:
         return set()
+
+    def give_back(self, cause: Cause) -> set[str]:
+        given = set(self._covered)
+        self.close()
+        self.refused.update(dict.fromkeys(given, cause))
+        return given
 
     def close(self) -> None:
         for instance in self._tops.values():
@@ -69,14 +77,17 @@ class RecursiveWatcher:
         self._tops.clear()
         self._covered.clear()
 
-    def _watch(self, path: str) -> bool:
+    def _watch(self, path: str) -> Cause:
+        """Watches `path` and all below it; returns why that cannot be, or the empty word."""
         try:
             instance = Instance([path], recursive=True)
-        except (OSError, InstanceDied, UnicodeEncodeError):
-            return False
+        except InstanceRefused as refused:
+            return refused.cause
+        except UnicodeEncodeError:
+            return "undecodable-name"
         self._attach(instance.descriptor)
         self._tops[path] = instance
-        return True
+        return ""
 
     def _top_of(self, path: str) -> str | None:
         return next((top for top in self._tops if path == top or path.startswith(top.rstrip(os.sep) + os.sep)), None)
@@ -84,8 +95,9 @@ class RecursiveWatcher:
     def _replace(self, top: str) -> set[str]:
         below = {path for path, covering in self._covered.items() if covering == top}
         self._tops.pop(top).close()
-        if not self._watch(top):
-            self.refused |= below
+        cause = self._watch(top)
+        if cause:
+            self.refused.update(dict.fromkeys(below, cause))
             for path in below:
                 del self._covered[path]
         return below

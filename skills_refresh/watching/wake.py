@@ -16,6 +16,9 @@ import threading
 
 from ..signals import block_wake_signal, unblock_wake_signal
 
+if sys.platform != "win32":
+    import fcntl
+
 # How often pending events are looked for where no signal tells of them.
 STEPPING_S = 0.050
 
@@ -75,8 +78,6 @@ class SignalWaker(Waker):
         self._lock = threading.Lock()
 
     def attach(self, descriptor: int | None) -> None:
-        import fcntl
-
         if descriptor is None:
             self.step = STEPPING_S
             return

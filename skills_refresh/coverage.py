@@ -1,0 +1,187 @@
+"""`Coverage`: which directories are watched, which are polled instead, and why.
+
+Some are polled by choice: those with names that watchfiles cannot tell, those on file systems that do not tell what
+others write, those of roots that were configured so. Others because the machine refuses: then watching is tried again,
+with growing pauses, and what matters most is watched first: roots, the directories of skills, then what lies below.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterable
+
+from .clock import Clock
+from .health import Cause, EngineHealth
+from .listing import Directory
+from .watched_root import WatchedRoot
+from .watching.base import Event, Watcher
+from .watching.limits import free_descriptors
+from .watching.mounts import MountTable, is_polled
+
+# What the machine refused is asked for again after this pause, and twice as long each time that it refuses again. What
+# was lacking must be taken up within 40 s of being there.
+FIRST_RETRY_S = 2.0
+LONGEST_RETRY_S = 30.0
+# With fewer free descriptors than this, those of the engine are given back: a gateway needs them for its connections.
+# They are taken again when twice as many are free.
+FEW_DESCRIPTORS = 16
+# An instance that dies is replaced; when so many died within a minute, something is wrong that replacing does not mend.
+MANY_DEATHS = 5
+DEATHS_WITHIN_S = 60.0
+
+
+class Coverage:
+    """Decides how each directory of the roots is covered, and has `watcher` do it. Owned by one thread."""
+
+    def __init__(self, watcher: Watcher, clock: Clock, health: EngineHealth) -> None:
+        self._watcher = watcher
+        self._clock = clock
+        self._health = health
+        self._mounts = MountTable(clock=clock.monotonic)
+        self._chosen: dict[str, Cause] = {}
+        self._deaths: deque[float] = deque(maxlen=MANY_DEATHS)
+        self._pause = FIRST_RETRY_S
+        self._retry_at = float("inf")
+
+    # -- hearing ----------------------------------------------------------------------------------------------------
+
+    def take(self) -> tuple[set[Event], set[str]]:
+        """The events that are pending, and the directories of which some may have been lost."""
+        events, suspect = self._watcher.take()
+        died = self._watcher.replaced - self._health.instances_replaced
+        if died:
+            now = self._clock.monotonic()
+            self._health.instances_replaced += died
+            self._deaths.extend([now] * died)
+            if len(self._deaths) == MANY_DEATHS and now - self._deaths[0] < DEATHS_WITHIN_S:
+                self._give_back("instance-died")
+        return events, suspect
+
+    # -- following the plan -----------------------------------------------------------------------------------------
+
+    def cover(self, watched: WatchedRoot, added: Iterable[str]) -> set[str]:
+        """Covers the directories `added` to the plan of `watched`, and those where the choice is another one now.
+        Returns those that must be looked at again, because they may have changed before they were watched."""
+        tree = watched.tree
+        if tree is None:
+            return set()
+        odd = {path for path, cause in self._chosen.items() if cause == "undecodable-name"} & tree.directories.keys()
+        wanted = [tree.directories[path] for path in {*added, *(odd ^ tree.undecodable)} if path in tree.directories]
+        chosen = self._choose(watched, wanted)
+        self._watcher.disarm(chosen)
+        for directory in wanted:
+            self._chosen.pop(directory.path, None)
+        self._chosen.update(chosen)
+        to_arm = sorted((found for found in wanted if found.path not in chosen), key=_importance)
+        again = self._watcher.arm([directory.path for directory in to_arm])
+        self._plan_retry()
+        return again
+
+    def uncover(self, directories: Collection[str]) -> None:
+        """Forgets `directories`."""
+        for path in directories:
+            self._chosen.pop(path, None)
+        self._watcher.disarm(directories)
+
+    def rearm(self, directories: Collection[str]) -> None:
+        """Watches anew those of `directories` that are to be watched."""
+        wanted = [path for path in directories if path not in self._chosen]
+        self._watcher.disarm(wanted)
+        self._watcher.arm(wanted)
+        self._plan_retry()
+
+    def polled(self, watched: WatchedRoot) -> dict[str, Cause]:
+        """The directories of `watched` that are polled, each with why."""
+        known = watched.tree.directories if watched.tree is not None else {}
+        found = (*self._watcher.refused.items(), *self._chosen.items())
+        return {path: cause for path, cause in found if path in known}
+
+    # -- in quiet moments -------------------------------------------------------------------------------------------
+
+    def tidy(self) -> set[str]:
+        """Frees watches that nobody needs any more. Returns the directories that must be looked at again."""
+        return self._watcher.tidy()
+
+    def spare_descriptors(self) -> None:
+        """Gives the engine's descriptors back where the process has few left."""
+        if self._watcher.watched:
+            free = free_descriptors()
+            if free is not None and free < FEW_DESCRIPTORS:
+                self._give_back("descriptor-limit")
+
+    def retry(self, roots: Iterable[WatchedRoot]) -> set[str]:
+        """Asks again for what was refused, if it is time to. Returns the directories that must be looked at again."""
+        if self._clock.monotonic() < self._retry_at:
+            return set()
+        self._retry_at = float("inf")
+        self._pause = min(2 * self._pause, LONGEST_RETRY_S)
+        free = free_descriptors()
+        again: set[str] = set()
+        if free is None or free >= 2 * FEW_DESCRIPTORS:
+            important = {
+                found.path
+                for watched in roots
+                if watched.tree is not None
+                for found in watched.tree.directories.values()
+                if found.above is None
+            }
+            refused = self._refused()
+            again = self._watcher.arm([*(refused & important), *(refused - important)])
+            again |= self._prefer(important)
+        self._plan_retry()
+        return again
+
+    def _prefer(self, important: set[str]) -> set[str]:
+        """Gives `important` directories that lack a watch those of others."""
+        lacking = [path for path in important if self._watcher.refused.get(path) == "watch-limit"]
+        spare = [path for path in self._watcher.watched if path not in important][: len(lacking)]
+        if not spare:
+            return set()
+        self._watcher.disarm(spare)
+        again = self._watcher.tidy() | self._watcher.arm([*lacking, *spare])
+        return again | set(spare)
+
+    def _choose(self, watched: WatchedRoot, directories: Iterable[Directory]) -> dict[str, Cause]:
+        """Which of `directories` are polled whatever the machine would allow, and why."""
+        undecodable = watched.tree.undecodable if watched.tree is not None else set()
+        by_device: dict[int, Cause] = {}
+        chosen: dict[str, Cause] = {}
+        for directory in directories:
+            if directory.path in undecodable:
+                chosen[directory.path] = "undecodable-name"
+                continue
+            if directory.device not in by_device:
+                by_device[directory.device] = self._choose_for_device(watched, directory.device)
+            cause = by_device[directory.device]
+            if cause:
+                chosen[directory.path] = cause
+        return chosen
+
+    def _choose_for_device(self, watched: WatchedRoot, device: int) -> Cause:
+        if watched.poll is not None:
+            return "configured" if watched.poll else ""
+        file_system = self._mounts.file_system(device)
+        if file_system is None or not is_polled(file_system):
+            return ""
+        watched.file_system = file_system
+        return "mount"
+
+    def _give_back(self, cause: Cause) -> None:
+        self._watcher.give_back(cause)
+        self._plan_retry()
+
+    def _refused(self) -> set[str]:
+        return {path for path, cause in self._watcher.refused.items() if cause != "undecodable-name"}
+
+    def _plan_retry(self) -> None:
+        if not self._refused():
+            self._pause, self._retry_at = FIRST_RETRY_S, float("inf")
+        elif self._retry_at == float("inf"):
+            self._retry_at = self._clock.monotonic() + self._pause
+
+
+def _importance(directory: Directory) -> int:
+    """The lower, the sooner it is watched: the root, what may hold new skills or holds a `SKILL.md`, the rest."""
+    if directory.above is None:
+        return 1 if directory.relative else 0
+    return 1 + directory.depth
