@@ -126,7 +126,7 @@ class Reconciler:
         """
         if watched.moved():
             self._reopen[watched] = "roots"
-        elif watched.rules_changed():
+        elif watched.rules_unread or watched.rules_changed():
             self._reopen.setdefault(watched, "config")
         elif watched.tree is not None:
             found = audit(watched.tree.directories.values())

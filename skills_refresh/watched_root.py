@@ -24,7 +24,8 @@ class WatchedRoot:
     """The tree, the catalog and the health of `root`. Owned by the engine's thread.
 
     `tree` is None while the root is missing or no directory; `absence` says which. `problems` are those of the root
-    itself. `users` counts the workspaces that hold it. `poll` is what was configured: always, never, or None for where
+    itself; `rules_unread` says that there is a `.skillsignore` that could not be read, which may be over without a
+    trace. `users` counts the workspaces that hold it. `poll` is what was configured: always, never, or None for where
     events do not tell. `polled` are directories that are not watched, each with why; `file_system` is the type of the
     mount where that is why. `next_audit` is when the next one is due, in monotonic seconds.
     """
@@ -47,6 +48,7 @@ class WatchedRoot:
         self._engine = engine_health or EngineHealth()
         self._identity: tuple[int, int] | None = None
         self._rules: Signature | None = None
+        self.rules_unread = False
         self.filter = SkillFilter(root.path)
 
     def moved(self) -> bool:
@@ -164,9 +166,13 @@ class WatchedRoot:
         def make(patterns: tuple[str, ...]) -> SkillFilter:
             return SkillFilter(self.root.path, extensions=settings.extensions, names=settings.names, patterns=patterns)
 
+        self.rules_unread = False
+        if self._rules is None:
+            return make(settings.exclude), ()
         try:
             return make(settings.exclude + ignore_file_patterns(real_path)), ()
         except (ConfigError, OSError, UnicodeError) as error:
+            self.rules_unread = isinstance(error, OSError)
             path = os.path.join(self.root.path, IGNORE_FILE)
             return make(settings.exclude), (problem("invalid-ignore-file", path, f"is not used: {error}"),)
 

@@ -111,16 +111,22 @@ class NativeWatcher:
             self._by_path.update(dict.fromkeys(instance.paths, instance))
 
     def _remake(self, instances: list[Instance]) -> set[str]:
-        """Replaces `instances` by as few new ones as possible; the new ones are armed before the old are closed."""
+        """Replaces `instances` by as few new ones as possible. The new ones are armed before the old are closed, unless
+        that would take more watches than there are; what is missed in between is found by looking again."""
         if not instances:
             return set()
         paths = [path for instance in instances for path in instance.paths]
         self._instances = [instance for instance in self._instances if instance not in instances]
         for path in paths:
             del self._by_path[path]
+        scarce = "watch-limit" in self.refused.values()
+        if scarce:
+            for instance in instances:
+                instance.close(wait=True)
         self._add(paths)
-        for instance in instances:
-            instance.close()
+        if not scarce:
+            for instance in instances:
+                instance.close()
         return set(paths)
 
 
