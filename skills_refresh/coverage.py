@@ -18,8 +18,8 @@ from .watching.base import Event, Watcher
 from .watching.limits import free_descriptors
 from .watching.mounts import MountTable, is_polled
 
-# What the machine refused is asked for again after this pause, and twice as long each time that it refuses again. What
-# was lacking must be taken up within 40 s of being there.
+# What the machine refused is asked for again after this pause, and twice as long each time that it refuses again, until
+# all was well for as long as the longest. What was lacking must be taken up within 40 s of being there.
 FIRST_RETRY_S = 2.0
 LONGEST_RETRY_S = 30.0
 # With fewer free descriptors than this, those of the engine are given back: a gateway needs them for its connections.
@@ -42,6 +42,7 @@ class Coverage:
         self._deaths: deque[float] = deque(maxlen=MANY_DEATHS)
         self._pause = FIRST_RETRY_S
         self._retry_at = float("inf")
+        self._whole_since = float("inf")
 
     # -- hearing ----------------------------------------------------------------------------------------------------
 
@@ -174,10 +175,15 @@ class Coverage:
         return {path for path, cause in self._watcher.refused.items() if cause != "undecodable-name"}
 
     def _plan_retry(self) -> None:
+        now = self._clock.monotonic()
         if not self._refused():
-            self._pause, self._retry_at = FIRST_RETRY_S, float("inf")
+            self._whole_since = min(self._whole_since, now)
+            self._retry_at = float("inf")
         elif self._retry_at == float("inf"):
-            self._retry_at = self._clock.monotonic() + self._pause
+            if now - self._whole_since > LONGEST_RETRY_S:
+                self._pause = FIRST_RETRY_S
+            self._whole_since = float("inf")
+            self._retry_at = now + self._pause
 
 
 def _importance(directory: Directory) -> int:

@@ -223,7 +223,8 @@ class EngineLoop:
         if health.mode == "native":
             _log.info("%s is watched natively again", health.path)
         else:
-            _log.warning("%s: %s (%s): %s %s", health.path, health.mode, health.reason, health.message, health.cure)
+            level = logging.INFO if health.reason == "configured" else logging.WARNING
+            _log.log(level, "%s: %s (%s): %s. %s", health.path, health.mode, health.reason, health.message, health.cure)
 
 
 def _all_names(roots: tuple[WatchedRoot, ...]) -> set[str]:

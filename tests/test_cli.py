@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -156,6 +158,33 @@ def test_doctor_tells_what_is_left_out_and_what_it_costs(run: Run, skills_root: 
 def test_doctor_says_why(run: Run, skills_root: SkillsRoot, path: str, answer: str) -> None:
     skills_root.add("pdf", files={"run.py": "x", "build/out.md": "x", "logo.svg": "x"})
     assert answer in run("doctor", "--why", skills_root.path / path, skills_root.path).stdout
+
+
+def test_doctor_proves_that_events_arrive(run: Run) -> None:
+    found = json.loads(run("doctor", "--probe", "--json").stdout)
+    assert found["native"]
+    assert len(found["steps"]) == 5
+    assert all(step["seconds"] < 1 for step in found["steps"])
+    assert run("doctor", "--probe").stdout.endswith("Events arrive on this machine.\n")
+
+
+def test_doctor_says_when_events_do_not_arrive(run: Run) -> None:
+    """Without any inotify instance, for example."""
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "-U", "-r", "true"], check=False).returncode:
+        pytest.skip("needs user namespaces (unshare -U -r)")
+    lower = 'echo 0 > /proc/sys/user/max_inotify_instances; exec "$0" -m skills_refresh doctor --probe'
+    done = subprocess.run(
+        ["unshare", "-U", "-r", "sh", "-c", lower, sys.executable], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "Events do not arrive here" in done.stdout
+
+
+def test_doctor_says_what_polling_costs_and_what_ends_it(run: Run, skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    text = run("doctor", "--poll", "true", skills_root.path).stdout
+    assert "polling (configured): 2 of 2 directories are polled: poll = true" in text
+    assert re.search(r"polled    2 directories, every 1\.5 s, 0\.\d\d ms each time \(0\.0\d% of a processor\)", text)
 
 
 def test_configured_roots_are_taken_where_none_are_named(run: Run, skills_root: SkillsRoot, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import sys
 
@@ -52,6 +53,8 @@ def cli(context: click.Context) -> None:
 
     Try: skills-refresh watch examples/skills
     """
+    # What the engine warns of, verbs print themselves; its bugs they do not.
+    logging.getLogger("skills_refresh").setLevel(logging.ERROR)
     if os.environ.get("NO_COLOR"):
         context.color = False
 

@@ -45,6 +45,7 @@ def command(as_json: bool, why: str | None, only_probe: bool, **arguments: Any) 
     with sign_of_life("looking closely"):
         descriptors_before = open_descriptors()
         with watch(*config.roots, settings=config.settings) as workspace:
+            workspace.sync()  # by then what is polled was looked at once, and it is known what that costs
             health, watches, descriptors = workspace.health, kernel_watches(), open_descriptors()
         diagnoses = [diagnose(watched) for watched in opened]
     costs: dict[str, int | None] = {

@@ -1,0 +1,294 @@
+"""What the engine lives through: an instance that dies, a bug of its own, clocks that jump, and a fork.
+
+Failures are injected at the boundary: in watchfiles, in the operating system's calls, in the clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+
+from skills_refresh import Engine, EngineError, RootHealth, Workspace, engine_loop
+from skills_refresh.clock import Clock
+from skills_refresh.coverage import MANY_DEATHS
+from skills_refresh.tree import Tree
+from skills_refresh.watching import instance
+
+from .conftest import SkillsRoot, wait_for
+
+Opener = Callable[..., Workspace]
+
+
+class Told:
+    """What a workspace said of its health."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.health: list[RootHealth] = []
+        workspace.subscribe_health(self.health.append)
+
+    @property
+    def words(self) -> list[tuple[str, str]]:
+        return [(health.mode, health.reason) for health in self.health]
+
+
+def fail(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> list[str]:
+    """Makes the next `times` calls of the tree's `method` fail; returns a list of those that did."""
+    call, failed = getattr(Tree, method), list[str]()
+
+    def failing(*arguments: object) -> object:
+        if len(failed) < times:
+            failed.append(method)
+            raise RuntimeError("injected")
+        return call(*arguments)
+
+    monkeypatch.setattr(Tree, method, failing)
+    return failed
+
+
+def is_seen(workspace: Workspace, root: SkillsRoot, body: str) -> None:
+    """An edit is seen."""
+    root.add("pdf", body=body)
+    wait_for(lambda: "pdf" in workspace.snapshot.skills and workspace.snapshot.skills["pdf"].instructions() == body)
+
+
+# -- an instance dies -------------------------------------------------------------------------------------------------
+
+
+class DyingNotify:
+    """A `RustNotify` that ends with an error as often as `deaths` says."""
+
+    deaths = 0
+
+    def __init__(self, *arguments: object) -> None:
+        self._notify = RustNotify(*arguments)  # type: ignore[arg-type]  # passes on whatever it is given
+
+    def watch(self, *arguments: object) -> object:
+        if DyingNotify.deaths > 0:
+            DyingNotify.deaths -= 1
+            raise WatchfilesRustInternalError("injected")
+        return self._notify.watch(*arguments)  # type: ignore[arg-type]  # passes on whatever it is given
+
+    def close(self) -> None:
+        self._notify.close()
+
+
+@pytest.fixture
+def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[DyingNotify]]:
+    """Makes instances die."""
+    monkeypatch.setattr(instance, "RustNotify", DyingNotify)
+    yield DyingNotify
+    DyingNotify.deaths = 0
+
+
+def test_an_instance_that_dies_is_replaced_and_counted(
+    open_workspace: Opener, skills_root: SkillsRoot, dying: type[DyingNotify]
+) -> None:
+    workspace = open_workspace(skills_root.path)
+    dying.deaths = 1
+    is_seen(workspace, skills_root, "Written when it died.")
+    assert dying.deaths == 0
+    is_seen(workspace, skills_root, "After.")
+    assert (workspace.health[0].mode, workspace.health[0].instances_replaced) == ("native", 1)
+
+
+def test_what_was_written_while_an_instance_died_is_found(
+    open_workspace: Opener, skills_root: SkillsRoot, dying: type[DyingNotify]
+) -> None:
+    skills_root.add("pdf", body="Before.")
+    workspace = open_workspace(skills_root.path)
+    for number in range(3):
+        dying.deaths = 1
+        is_seen(workspace, skills_root, f"Edit {number}.")
+
+
+def test_instances_that_die_again_and_again_are_given_up_for_a_while(
+    open_workspace: Opener, skills_root: SkillsRoot, dying: type[DyingNotify]
+) -> None:
+    """Polled, and said; then watched again."""
+    workspace = open_workspace(skills_root.path)
+    told = Told(workspace)
+    dying.deaths = 1_000_000
+    skills_root.add("pdf")
+    wait_for(lambda: ("polling", "instance-died") in told.words)
+    is_seen(workspace, skills_root, "Polled.")
+    assert workspace.health[0].instances_replaced <= MANY_DEATHS + 2
+    dying.deaths = 0
+    wait_for(lambda: workspace.health[0].mode == "native", timeout=40)
+    is_seen(workspace, skills_root, "Native.")
+
+
+# -- a bug of its own -------------------------------------------------------------------------------------------------
+
+
+def test_a_bug_is_logged_counted_and_lived_through(
+    open_workspace: Opener, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    skills_root.add("pdf", body="Before.")
+    workspace = open_workspace(skills_root.path)
+    told = Told(workspace)
+    fail(monkeypatch, "read_again", 1)
+    is_seen(workspace, skills_root, "Written when it failed.")
+    wait_for(lambda: told.words == [("degraded", "failure"), ("native", "")])
+    assert workspace.health[0].failures == 1
+    with_traceback = [record for record in caplog.records if record.exc_info]
+    assert len(with_traceback) == 1
+    is_seen(workspace, skills_root, "After.")
+
+
+def test_a_bug_that_stays_is_told_and_costs_little(
+    open_workspace: Opener, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ever longer pauses, and `degraded` as long as it lasts."""
+    monkeypatch.setattr(engine_loop, "FIRST_PAUSE_S", 0.05)
+    skills_root.add("pdf")
+    workspace = open_workspace(skills_root.path)
+    told = Told(workspace)
+    fail(monkeypatch, "read_again", 1)
+    failed = fail(monkeypatch, "read_all", 5)
+    began = time.monotonic()
+    skills_root.write("pdf/notes.md", "x")
+    wait_for(lambda: told.words == [("degraded", "failure"), ("native", "")])
+    assert len(failed) == 5
+    assert time.monotonic() - began > 0.05 + 0.1 + 0.2 + 0.4 + 0.8
+    assert len(workspace.snapshot.skills["pdf"].files) == 2
+
+
+def test_whoever_asks_while_it_fails_is_told(
+    open_workspace: Opener, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = open_workspace(skills_root.path)
+    fail(monkeypatch, "read_again", 1)
+    with pytest.raises(EngineError, match=r"hit a bug.*injected"):
+        workspace.refresh()
+    assert workspace.sync().version == workspace.version
+    assert "injected" in caplog.text
+
+
+# -- clocks -----------------------------------------------------------------------------------------------------------
+
+
+class MovedClock:
+    """The real clocks, with a wall clock that somebody sets."""
+
+    def __init__(self) -> None:
+        self.offset = 0.0
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(wall=lambda: time.time() + self.offset)
+
+
+@pytest.mark.parametrize("jump", [-86_400.0, 86_400.0])
+def test_after_a_jump_of_the_clock_versions_increase_and_everything_is_audited(
+    skills_root: SkillsRoot, jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after the sleep of a machine, of which the wall clock tells alone."""
+    monkeypatch.setattr(engine_loop, "AUDIT_S", 1_000.0)
+    moved = MovedClock()
+    skills_root.add("pdf")
+    with Engine(clock=moved.clock) as engine:
+        workspace = engine.open([skills_root.path])
+        before = workspace.version
+        assert workspace.health[0].last_audit is None
+        moved.offset = jump
+        wait_for(lambda: workspace.health[0].last_audit is not None, "an audit")
+        is_seen(workspace, skills_root, "After.")
+        assert workspace.version > before
+
+
+# -- fork -------------------------------------------------------------------------------------------------------------
+
+FORKING = """
+import logging, os, sys, threading, time, warnings
+from skills_refresh import ClosedError, Engine, watch
+warnings.simplefilter("ignore", DeprecationWarning)  # that threads and forks go ill together is why this is tested
+root = sys.argv[1]
+
+def edit(text):
+    path = os.path.join(root, "pdf", "SKILL.md")
+    with open(path + ".tmp", "w") as file:
+        file.write("---\\nname: pdf\\ndescription: x\\n---\\n" + text)
+    os.replace(path + ".tmp", path)
+
+def seen(skills, text):
+    deadline = time.monotonic() + 10
+    while skills.snapshot.skills["pdf"].instructions() != text:
+        assert time.monotonic() < deadline, "not seen: " + text
+        time.sleep(0.002)
+
+edit("First.")
+with watch(root) as skills:
+    skills.subscribe(lambda change: None)
+    stop = threading.Event()
+    def ask():
+        while not stop.is_set():
+            skills.sync()
+            skills.wait(after=skills.version, timeout=0.001)
+    asking = threading.Thread(target=ask)  # holds locks at the moment of some forks
+    asking.start()
+    for number in range(30):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                assert "pdf" in skills.snapshot.skills
+                assert (skills.health[0].mode, skills.health[0].reason) == ("degraded", "closed")
+                try:
+                    skills.sync()
+                except ClosedError as error:
+                    assert "was forked" in str(error), error
+                    status = 0
+                assert skills.wait(after=skills.version, timeout=1) is None
+                skills.close()
+                if number % 10 == 0:
+                    with Engine() as engine:
+                        assert "pdf" in engine.open([root]).snapshot.skills
+            except BaseException:
+                logging.exception("in the child")
+                status = 2
+            os._exit(status)
+        assert os.waitpid(child, 0)[1] == 0
+        edit(f"Edit {number}.")
+        seen(skills, f"Edit {number}.")
+    stop.set()
+    asking.join()
+    assert skills.health[0].mode == "native"
+    child = os.fork()
+    if child == 0:
+        sys.exit(0)  # with all that Python does at its end, in the child
+    assert os.waitpid(child, 0)[1] == 0
+    edit("Last.")
+    seen(skills, "Last.")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_fork_leaves_the_parent_unharmed_and_the_child_without_an_engine(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    done = subprocess.run(
+        [sys.executable, "-c", FORKING, skills_root.path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_health_that_changes_is_logged_in_one_line(
+    open_workspace: Opener, skills_root: SkillsRoot, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="skills_refresh")
+    workspace = open_workspace(skills_root.path)
+    skills_root.path.rename(skills_root.path.with_name("away"))
+    wait_for(lambda: workspace.health[0].reason == "missing")
+    skills_root.path.with_name("away").rename(skills_root.path)
+    wait_for(lambda: workspace.health[0].mode == "native")
+    workspace.sync()
+    assert [record.message.split(": ", 1)[-1] for record in caplog.records] == [
+        "missing (missing): does not exist; it is waited for. Create the directory.",
+        f"{skills_root.path} is watched natively again",
+    ]
