@@ -1,18 +1,20 @@
 """`Directory`: what one relevant directory held when it was last listed, and `Lister`, which lists it.
 
 Nothing here knows of other directories: entering, limits and order are the tree's. Listing judges each entry by the
-filter, each link by where it leads, and reads the files that may differ.
+filter, each link by where it leads, and reads the files that may differ, all through one descriptor of the directory.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
 from .filters import SKILL_FILE, SkillFilter, is_hidden
+from .opening import DirectoryOpener, is_below, means_gone
 from .problems import Problem, problem
-from .reading import FileEntry, Signature, is_racy, read_file, signature_of, signature_or_none
+from .reading import FileEntry, Signature, is_racy, read_file, read_target, signature_of, signature_or_none
 from .roots import Root
 from .settings import Settings
 
@@ -29,12 +31,12 @@ class Directory:
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
-    `SKILL.md` files that are left out there.
+    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to.
     """
 
     __slots__ = (
-        "above", "children", "files", "hidden", "links", "parent", "path", "problems", "racy", "relative", "signature",
-        "skill", "undecodable",
+        "above", "children", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy", "relative",
+        "signature", "skill", "undecodable",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -44,6 +46,7 @@ class Directory:
         self.above = above
         self.skill = above
         self.signature: Signature | None = None
+        self.owner: int | None = None
         self.racy = False
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
@@ -62,48 +65,78 @@ class Directory:
         return name in self.files or name in self.children or name in self.links
 
 
+class _Look(NamedTuple):
+    """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
+    and the names that were `touched`."""
+
+    directory: Directory
+    descriptor: int | None
+    known: Mapping[str, FileEntry]
+    touched: Collection[str]
+
+
 class Lister:
-    """Lists directories of one root. Stateless but for what it was made with."""
+    """Lists directories of one root. Used within `with`, at the end of which all that it opened is closed."""
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
         self._root = root.path
         self._filter = skill_filter
         self._skill_bytes = settings.max_skill_bytes
         self._allowed = (real_path, *(os.path.realpath(path) for path in settings.allow_link_targets))
+        self._opener = DirectoryOpener(self._allowed)
+
+    def __enter__(self) -> None:
+        self._opener.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._opener.__exit__(*error)
 
     def shown(self, relative: str, name: str = "") -> str:
         """The path to show to a user: below the root as the user wrote it."""
         return os.path.join(self._root, *filter(None, (*relative.split("/"), name)))
 
     def read(self, directory: Directory, known: Directory | None, touched: Collection[str]) -> bool:
-        """Fills `directory` from the disk, or returns False where it is gone.
+        """Fills `directory` from the disk, or returns False where it is gone or another has taken its place.
 
         Files whose signature is that in `known` are not opened again, unless their name is `touched`. A directory that
         can no longer be read keeps what is known of it, and says so.
         """
+        descriptor = None
         try:
+            descriptor = self._opener.open(directory.path, to_list=True)
+            place = directory.path if descriptor is None else descriptor
             # Before the listing, so that whatever is added meanwhile leaves another signature behind.
-            directory.signature = signature_of(os.stat(directory.path))
+            status = os.stat(place)
+            directory.signature, directory.owner = signature_of(status), status.st_uid
             directory.racy = is_racy(directory.signature)
-            with os.scandir(directory.path) as scan:
+            with os.scandir(place) as scan:
                 entries = list(scan)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            # Who owns the directory decides which hard links are foreign.
+            same = known is not None and known.owner == directory.owner
+            self._judge(_Look(directory, descriptor, known.files if known and same else {}, touched), entries)
         except OSError as error:
+            if means_gone(error):
+                return False
+            directory.signature = directory.signature or signature_or_none(directory.path)
             message = f"cannot be listed: {error.strerror}"
             _keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
-            return True
+        finally:
+            if descriptor is not None:
+                self._opener.close(directory.path, descriptor, enter=bool(directory.children))
+        return True
+
+    def _judge(self, look: _Look, entries: list[os.DirEntry[str]]) -> None:
+        directory = look.directory
         if directory.above is None and SKILL_FILE in [entry.name for entry in entries]:
             directory.skill = directory.path
         in_skill = directory.skill is not None
         prefix = directory.relative + "/" if directory.relative else ""
-        known_files = {} if known is None else known.files
         for entry in entries:
             name = entry.name
             if not name.isascii():
                 self._check_name(directory, name)
             if entry.is_symlink():
-                self._add_link(directory, entry, known_files, touched)
+                self._add_link(look, name)
             elif entry.is_dir(follow_symlinks=False):
                 if name == SKILL_FILE:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
@@ -113,37 +146,46 @@ class Lister:
                     self._add_hidden(directory, name)
             elif self._filter.why_skipped(prefix + name) is None:
                 if entry.is_file(follow_symlinks=False):
-                    self._add_file(directory, entry, known_files.get(name), name in touched)
+                    self._add_file(look, name)
                 else:
                     self._refuse(directory, name, "not-a-file", "is not a regular file")
         if not in_skill:
             self._check_case(directory)
-        return True
 
-    def _add_file(
-        self,
-        directory: Directory,
-        entry: os.DirEntry[str],
-        known: FileEntry | None,
-        touched: bool,
-        follow: bool = False,
-    ) -> None:
-        name = entry.name
-        path = f"{directory.path}{os.sep}{name}"
-        try:
-            if known is None or touched or known.racy or signature_or_none(path) != known.signature:
-                known = read_file(path, keep_bytes=self._skill_bytes if name == SKILL_FILE else 0, follow=follow)
-        except FileNotFoundError:
-            return
-        directory.files[name] = known
-        directory.racy = directory.racy or known.racy
-        if known.error is not None and name != SKILL_FILE:
-            self._tell(directory, name, *known.error)
+    def _add_file(self, look: _Look, name: str) -> None:
+        path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
+        entry = look.known.get(name)
+        if (
+            entry is None
+            or entry.racy
+            or name in look.touched
+            or signature_or_none(path, look.descriptor) != entry.signature
+        ):
+            try:
+                keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
+                entry = read_file(path, look.descriptor, look.directory.owner, keep_bytes)
+            except FileNotFoundError:
+                return
+        self._hold(look.directory, name, entry)
 
-    def _add_link(
-        self, directory: Directory, entry: os.DirEntry[str], known: dict[str, FileEntry], touched: Collection[str]
-    ) -> None:
-        name = entry.name
+    def _add_target(self, look: _Look, name: str, target: str) -> None:
+        """Reads the file at `target`, where the link `name` leads."""
+        entry = look.known.get(name)
+        if entry is None or entry.racy or name in look.touched or signature_or_none(target) != entry.signature:
+            try:
+                entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
+            except FileNotFoundError:
+                return
+        self._hold(look.directory, name, entry)
+
+    def _hold(self, directory: Directory, name: str, entry: FileEntry) -> None:
+        directory.files[name] = entry
+        directory.racy = directory.racy or entry.racy
+        if entry.error is not None and name != SKILL_FILE:
+            self._tell(directory, name, *entry.error)
+
+    def _add_link(self, look: _Look, name: str) -> None:
+        directory = look.directory
         link = target, mode = follow_link(f"{directory.path}{os.sep}{name}")
         is_directory = stat.S_ISDIR(mode)
         relative = f"{directory.relative}/{name}" if directory.relative else name
@@ -159,12 +201,12 @@ class Lister:
         elif is_directory and name != SKILL_FILE:
             directory.children[name] = target
         elif stat.S_ISREG(mode):
-            self._add_file(directory, entry, known.get(name), name in touched, follow=True)
+            self._add_target(look, name, target)
         else:
             self._refuse(directory, name, "not-a-file", "is a link to something that is not a regular file")
 
     def _leads_outside(self, target: str) -> bool:
-        return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
+        return not any(is_below(target, base) for base in self._allowed)
 
     def _add_hidden(self, directory: Directory, name: str) -> None:
         directory.hidden[name] = hidden_skills(os.path.join(directory.path, name))
@@ -204,16 +246,26 @@ def _keep(directory: Directory, known: Directory | None, found: Problem) -> None
 
 
 def follow_link(path: str) -> Link:
-    """Where the link at `path` leads, and what is there."""
+    """Where the link at `path` leads, and what is there.
+
+    Looked at by the path it leads to, not through the link: one such as `/proc/1/root` leads elsewhere than it says.
+    """
     try:
-        return os.path.realpath(path, strict=True), stat.S_IFMT(os.stat(path).st_mode)
+        target = os.path.realpath(path, strict=True)
+        return target, stat.S_IFMT(os.lstat(target).st_mode)
     except OSError:
         return os.path.realpath(path), 0
 
 
 def hidden_skills(path: str) -> tuple[str, ...]:
-    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them."""
+    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them.
+
+    Looks at names alone, and not through a link in the place of `skills`: that leads to where they are found anyway, or
+    to where nobody should look.
+    """
     try:
+        if not stat.S_ISDIR(os.lstat(os.path.join(path, "skills")).st_mode):
+            return ()
         with os.scandir(os.path.join(path, "skills")) as scan:
             names = sorted(entry.name for entry in scan)
     except OSError:

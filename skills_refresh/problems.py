@@ -32,6 +32,7 @@ CODES: dict[str, Code] = {
     "undecodable-name": Code("warning", "Rename it to a name in UTF-8; until then its directory is polled."),
     "dangling-link": Code("warning", "Point the link at something that exists, or delete it."),
     "escaping-link": Code("warning", "Copy the target into the root, or add it to allow_link_targets."),
+    "foreign-hard-link": Code("error", "Copy the file, so that it belongs to the user that the directory belongs to."),
     "hidden-skill": Code("info", "Hidden directories are not searched; name this directory as a root to load them."),
     # limits
     "depth-limit": Code("warning", "Move the skills up, name the deeper directory as a root, or raise max_depth."),

@@ -79,27 +79,15 @@ class Tree:
         known, self.directories = self.directories, {}
         self._searched, self._linked, self.limit_problems = 0, False, ()
         self.undecodable, self.link_targets = set(), {}
-        queue = deque([Directory(self.real_path, "", None, None)])
-        links: list[tuple[list[str], Directory]] = []
-        while queue or links:
-            directory = queue.popleft() if queue else heapq.heappop(links)[1]
-            if directory.path in self.directories or not self._may_search(directory):
-                continue
-            if not self._lister.read(directory, known.get(directory.path), ()):
-                continue
-            self._keep(directory, None)
-            for name, child in self._entered(directory):
-                if name in directory.links:
-                    self._linked = True
-                    heapq.heappush(links, (child.relative.split("/"), child))
-                else:
-                    queue.append(child)
+        with self._lister:
+            self._read_whole(known)
         removed = {path for path in known if path not in self.directories}
         removed.update(path for path in rearm if path in known)
         added = {path for path in self.directories if path not in known or path in removed}
         change = TreeChange(added, removed)
-        for directory in (*known.values(), *self.directories.values()):
-            self._note(change, directory)
+        everything = (*known.values(), *self.directories.values())
+        change.skills.update([directory.skill for directory in everything if directory.skill is not None])
+        change.loose.update([directory.path for directory in everything if directory.skill is None])
         return change
 
     def read_again(self, dirty: Mapping[str, set[str]]) -> TreeChange:
@@ -110,7 +98,8 @@ class Tree:
         """
         change = TreeChange()
         try:
-            self._read_dirty(dirty, change)
+            with self._lister:
+                self._read_dirty(dirty, change)
         except _TooEntangled:
             rearm = {path for parent, names in dirty.items() for path in self._touched_subtrees(parent, names)}
             change.extend(self.read_all(rearm))
@@ -128,6 +117,28 @@ class Tree:
                 child = self.directories.get(path)
                 if child is not None and child.parent == directory.path:
                     stack.append(child)
+
+    def _read_whole(self, known: Mapping[str, Directory]) -> None:
+        queue = deque([Directory(self.real_path, "", None, None)])
+        links: list[tuple[list[str], Directory]] = []
+        while queue or links:
+            directory = queue.popleft() if queue else heapq.heappop(links)[1]
+            if directory.path in self.directories or not self._may_search(directory):
+                continue
+            if not self._lister.read(directory, known.get(directory.path), ()):
+                continue
+            self._keep(directory, None)
+            below = []
+            for name, child in self._entered(directory):
+                if name in directory.links:
+                    self._linked = True
+                    heapq.heappush(links, (child.relative.split("/"), child))
+                else:
+                    below.append(child)
+            if directory.skill is None:
+                queue.extend(below)  # level by level, because limits count
+            else:
+                queue.extendleft(reversed(below))  # at once, while the directory above is still open
 
     def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange) -> None:
         dropped: dict[str, Directory] = {}
@@ -211,6 +222,8 @@ class Tree:
             message = f"{len(directory.children)} directories lie deeper than {self._settings.max_depth} levels"
             found = problem("depth-limit", self._lister.shown(directory.relative), f"{message}; not searched")
             directory.problems = (*directory.problems, found)
+            return
+        if not directory.children:
             return
         prefix = directory.relative + "/" if directory.relative else ""
         for name, path in sorted(directory.children.items()):
