@@ -6,10 +6,12 @@ filter, each link by where it leads, and reads the files that may differ, all th
 
 from __future__ import annotations
 
+import heapq
 import os
 import stat
+import time
 from collections.abc import Collection, Mapping
-from typing import NamedTuple
+from itertools import islice
 
 from .filters import SKILL_FILE, SkillFilter, is_hidden
 from .opening import DirectoryOpener, is_below, means_gone
@@ -17,6 +19,17 @@ from .problems import Problem, problem
 from .reading import FileEntry, Signature, is_racy, read_file, read_target, signature_of, signature_or_none
 from .roots import Root
 from .settings import Settings
+
+# No directory of a real skill comes near these; they bound what a hostile one costs. A look at so many entries takes
+# 0.2 s, which ones are looked at beyond that is the file system's order.
+MAX_ENTRIES = 100_000
+MAX_FILES = 10_000
+MAX_LINKS = 1_000
+# Who has a hundred problems in one directory mends what is behind them all.
+MAX_PROBLEMS = 100
+# A path has at most so many bytes, the last of them NUL: longer ones can be neither watched nor audited.
+PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32_767
+NAME_MAX = 255
 
 #: Where a link leads, as a real path, and the type of what is there (`stat.S_IFMT`), 0 where nothing is.
 Link = tuple[str, int]
@@ -31,12 +44,13 @@ class Directory:
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
-    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to.
+    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
+    of files that there was no time to read; what was known of them is kept.
     """
 
     __slots__ = (
         "above", "children", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy", "relative",
-        "signature", "skill", "undecodable",
+        "signature", "skill", "undecodable", "unread",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -54,6 +68,7 @@ class Directory:
         self.hidden: dict[str, tuple[str, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
+        self.unread: set[str] = set()
 
     @property
     def depth(self) -> int:
@@ -65,14 +80,39 @@ class Directory:
         return name in self.files or name in self.children or name in self.links
 
 
-class _Look(NamedTuple):
+class _Look:
     """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
-    and the names that were `touched`."""
+    the names that were `touched`, and the moment after which no more files are read, but one."""
 
-    directory: Directory
-    descriptor: int | None
-    known: Mapping[str, FileEntry]
-    touched: Collection[str]
+    __slots__ = ("_began", "_until", "descriptor", "directory", "known", "touched")
+
+    def __init__(
+        self,
+        directory: Directory,
+        descriptor: int | None,
+        known: Mapping[str, FileEntry],
+        touched: Collection[str],
+        until: float | None,
+    ) -> None:
+        self.directory = directory
+        self.descriptor = descriptor
+        self.known = known
+        self.touched = touched
+        self._until = until
+        self._began = False
+
+    def skips(self, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
+        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is not read: because it need
+        not be, or because there is no time left."""
+        differs = entry is None or name in self.touched or now != entry.signature
+        if not differs and entry is not None and not entry.racy:
+            return True
+        if self._until is not None and self._began and time.monotonic() >= self._until:
+            if differs:  # else it is only suspected to, and whoever looks next suspects it too
+                self.directory.unread.add(name)
+            return True
+        self._began = self._began or differs
+        return False
 
 
 class Lister:
@@ -95,11 +135,14 @@ class Lister:
         """The path to show to a user: below the root as the user wrote it."""
         return os.path.join(self._root, *filter(None, (*relative.split("/"), name)))
 
-    def read(self, directory: Directory, known: Directory | None, touched: Collection[str]) -> bool:
+    def read(
+        self, directory: Directory, known: Directory | None, touched: Collection[str], until: float | None = None
+    ) -> bool:
         """Fills `directory` from the disk, or returns False where it is gone or another has taken its place.
 
         Files whose signature is that in `known` are not opened again, unless their name is `touched`. A directory that
-        can no longer be read keeps what is known of it, and says so.
+        can no longer be read keeps what is known of it, and says so. After `until`, in seconds of `time.monotonic`, one
+        file is read, and the others are left `unread`.
         """
         descriptor = None
         try:
@@ -110,10 +153,14 @@ class Lister:
             directory.signature, directory.owner = signature_of(status), status.st_uid
             directory.racy = is_racy(directory.signature)
             with os.scandir(place) as scan:
-                entries = list(scan)
+                entries = list(islice(scan, MAX_ENTRIES))
+                more = len(entries) == MAX_ENTRIES and next(scan, None) is not None
             # Who owns the directory decides which hard links are foreign.
             same = known is not None and known.owner == directory.owner
-            self._judge(_Look(directory, descriptor, known.files if known and same else {}, touched), entries)
+            look = _Look(directory, descriptor, known.files if known and same else {}, touched, until)
+            self._judge(look, entries, more)
+            if directory.unread:
+                directory.signature = None  # so that an audit finds it too
         except OSError as error:
             if means_gone(error):
                 return False
@@ -125,18 +172,27 @@ class Lister:
                 self._opener.close(directory.path, descriptor, enter=bool(directory.children))
         return True
 
-    def _judge(self, look: _Look, entries: list[os.DirEntry[str]]) -> None:
+    def _judge(self, look: _Look, entries: list[os.DirEntry[str]], more: bool) -> None:
         directory = look.directory
-        if directory.above is None and SKILL_FILE in [entry.name for entry in entries]:
+        files: list[str] = []
+        links: list[str] = []
+        has_skill_file = SKILL_FILE in [entry.name for entry in entries]
+        if more:
+            self._tell(directory, "", "entry-limit", f"more than {MAX_ENTRIES:,} entries; no others are looked at")
+            has_skill_file = has_skill_file or self._add_skill_file_beyond(look, files, links)
+        if directory.above is None and has_skill_file:
             directory.skill = directory.path
         in_skill = directory.skill is not None
         prefix = directory.relative + "/" if directory.relative else ""
+        room = PATH_MAX - len(os.fsencode(directory.path)) - 2
         for entry in entries:
             name = entry.name
             if not name.isascii():
                 self._check_name(directory, name)
-            if entry.is_symlink():
-                self._add_link(look, name)
+            if room < NAME_MAX and len(os.fsencode(name)) > room:
+                self._tell(directory, name, "path-too-long", f"its path has {PATH_MAX:,} bytes or more; it is left out")
+            elif entry.is_symlink():
+                links.append(name)
             elif entry.is_dir(follow_symlinks=False):
                 if name == SKILL_FILE:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
@@ -146,21 +202,42 @@ class Lister:
                     self._add_hidden(directory, name)
             elif self._filter.why_skipped(prefix + name) is None:
                 if entry.is_file(follow_symlinks=False):
-                    self._add_file(look, name)
+                    files.append(name)
                 else:
                     self._refuse(directory, name, "not-a-file", "is not a regular file")
+        for name in self._at_most(MAX_LINKS, links, directory, "link-limit", "links"):
+            self._add_link(look, name)
+        for name in self._at_most(MAX_FILES, files, directory, "file-limit", "relevant files"):
+            self._add_file(look, name)
         if not in_skill:
             self._check_case(directory)
+
+    def _at_most(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
+        """The first `limit` of `names`, a `SKILL.md` before all others; tells of those that are left out."""
+        if len(names) <= limit:
+            return names
+        self._tell(directory, "", code, f"{len(names):,} {what}, over {limit:,}; the last by name are left out")
+        return heapq.nsmallest(limit, names, key=lambda name: (name != SKILL_FILE, name))
+
+    def _add_skill_file_beyond(self, look: _Look, files: list[str], links: list[str]) -> bool:
+        """Looks for a `SKILL.md` among the entries that were not listed; returns whether there is one."""
+        path = SKILL_FILE if look.descriptor is not None else f"{look.directory.path}{os.sep}{SKILL_FILE}"
+        try:
+            mode = os.stat(path, dir_fd=look.descriptor, follow_symlinks=False).st_mode
+        except OSError:
+            return False
+        if stat.S_ISLNK(mode):
+            links.append(SKILL_FILE)
+        elif stat.S_ISREG(mode):
+            files.append(SKILL_FILE)
+        else:
+            self._refuse(look.directory, SKILL_FILE, "not-a-file", "is not a regular file")
+        return True
 
     def _add_file(self, look: _Look, name: str) -> None:
         path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
         entry = look.known.get(name)
-        if (
-            entry is None
-            or entry.racy
-            or name in look.touched
-            or signature_or_none(path, look.descriptor) != entry.signature
-        ):
+        if not look.skips(name, entry, None if entry is None else signature_or_none(path, look.descriptor)):
             try:
                 keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
                 entry = read_file(path, look.descriptor, look.directory.owner, keep_bytes)
@@ -171,14 +248,16 @@ class Lister:
     def _add_target(self, look: _Look, name: str, target: str) -> None:
         """Reads the file at `target`, where the link `name` leads."""
         entry = look.known.get(name)
-        if entry is None or entry.racy or name in look.touched or signature_or_none(target) != entry.signature:
+        if not look.skips(name, entry, None if entry is None else signature_or_none(target)):
             try:
                 entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
             except FileNotFoundError:
                 return
         self._hold(look.directory, name, entry)
 
-    def _hold(self, directory: Directory, name: str, entry: FileEntry) -> None:
+    def _hold(self, directory: Directory, name: str, entry: FileEntry | None) -> None:
+        if entry is None:
+            return
         directory.files[name] = entry
         directory.racy = directory.racy or entry.racy
         if entry.error is not None and name != SKILL_FILE:
@@ -234,7 +313,11 @@ class Lister:
             self._tell(directory, name, code, message)
 
     def _tell(self, directory: Directory, name: str, code: str, message: str) -> None:
-        directory.problems += (problem(code, self.shown(directory.relative, name), message),)
+        if len(directory.problems) < MAX_PROBLEMS:
+            directory.problems += (problem(code, self.shown(directory.relative, name), message),)
+        elif len(directory.problems) == MAX_PROBLEMS:
+            message = f"more than {MAX_PROBLEMS} problems in this directory; the others are not told"
+            directory.problems += (problem("problem-limit", self.shown(directory.relative), message),)
 
 
 def _keep(directory: Directory, known: Directory | None, found: Problem) -> None:
@@ -267,7 +350,7 @@ def hidden_skills(path: str) -> tuple[str, ...]:
         if not stat.S_ISDIR(os.lstat(os.path.join(path, "skills")).st_mode):
             return ()
         with os.scandir(os.path.join(path, "skills")) as scan:
-            names = sorted(entry.name for entry in scan)
+            names = sorted(entry.name for entry in islice(scan, MAX_LINKS))
     except OSError:
         return ()
     found = (os.path.join("skills", name, SKILL_FILE) for name in names)
