@@ -30,6 +30,8 @@ MAX_PROBLEMS = 100
 # A path has at most so many bytes, the last of them NUL: longer ones can be neither watched nor audited.
 PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32_767
 NAME_MAX = 255
+# Of one character in UTF-8, or in what stands for a byte that is none.
+MAX_BYTES = 4
 
 #: Where a link leads, as a real path, and the type of what is there (`stat.S_IFMT`), 0 where nothing is.
 Link = tuple[str, int]
@@ -84,7 +86,7 @@ class _Look:
     """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
     the names that were `touched`, and the moment after which no more files are read, but one."""
 
-    __slots__ = ("_began", "_until", "descriptor", "directory", "known", "touched")
+    __slots__ = ("_began", "descriptor", "directory", "known", "touched", "until")
 
     def __init__(
         self,
@@ -98,7 +100,7 @@ class _Look:
         self.descriptor = descriptor
         self.known = known
         self.touched = touched
-        self._until = until
+        self.until = until
         self._began = False
 
     def skips(self, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
@@ -107,7 +109,7 @@ class _Look:
         differs = entry is None or name in self.touched or now != entry.signature
         if not differs and entry is not None and not entry.racy:
             return True
-        if self._until is not None and self._began and time.monotonic() >= self._until:
+        if self.until is not None and self._began and time.monotonic() >= self.until:
             if differs:  # else it is only suspected to, and whoever looks next suspects it too
                 self.directory.unread.add(name)
             return True
@@ -147,12 +149,11 @@ class Lister:
         descriptor = None
         try:
             descriptor = self._opener.open(directory.path, to_list=True)
-            place = directory.path if descriptor is None else descriptor
             # Before the listing, so that whatever is added meanwhile leaves another signature behind.
-            status = os.stat(place)
+            status = os.stat(directory.path) if descriptor is None else os.fstat(descriptor)
             directory.signature, directory.owner = signature_of(status), status.st_uid
             directory.racy = is_racy(directory.signature)
-            with os.scandir(place) as scan:
+            with os.scandir(directory.path if descriptor is None else descriptor) as scan:
                 entries = list(islice(scan, MAX_ENTRIES))
                 more = len(entries) == MAX_ENTRIES and next(scan, None) is not None
             # Who owns the directory decides which hard links are foreign.
@@ -176,23 +177,25 @@ class Lister:
         directory = look.directory
         files: list[str] = []
         links: list[str] = []
-        has_skill_file = SKILL_FILE in [entry.name for entry in entries]
-        if more:
-            self._tell(directory, "", "entry-limit", f"more than {MAX_ENTRIES:,} entries; no others are looked at")
-            has_skill_file = has_skill_file or self._add_skill_file_beyond(look, files, links)
-        if directory.above is None and has_skill_file:
-            directory.skill = directory.path
+        if more or directory.above is None:
+            has_skill_file = SKILL_FILE in [entry.name for entry in entries]
+            if more:
+                self._tell(directory, "", "entry-limit", f"more than {MAX_ENTRIES:,} entries; no others are looked at")
+                has_skill_file = has_skill_file or self._add_skill_file_beyond(look, files, links)
+            if has_skill_file and directory.above is None:
+                directory.skill = directory.path
         in_skill = directory.skill is not None
         prefix = directory.relative + "/" if directory.relative else ""
-        room = PATH_MAX - len(os.fsencode(directory.path)) - 2
+        tight = len(directory.path) * MAX_BYTES + NAME_MAX + 2 > PATH_MAX
         for entry in entries:
             name = entry.name
             if not name.isascii():
                 self._check_name(directory, name)
-            if room < NAME_MAX and len(os.fsencode(name)) > room:
+            if tight and len(os.fsencode(directory.path)) + len(os.fsencode(name)) + 2 > PATH_MAX:
                 self._tell(directory, name, "path-too-long", f"its path has {PATH_MAX:,} bytes or more; it is left out")
-            elif entry.is_symlink():
-                links.append(name)
+            elif entry.is_file(follow_symlinks=False):
+                if self._filter.why_skipped(prefix + name) is None:
+                    files.append(name)
             elif entry.is_dir(follow_symlinks=False):
                 if name == SKILL_FILE:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
@@ -200,22 +203,23 @@ class Lister:
                     directory.children[name] = f"{directory.path}{os.sep}{name}"
                 elif not in_skill and is_hidden(name):
                     self._add_hidden(directory, name)
+            elif entry.is_symlink():
+                links.append(name)
             elif self._filter.why_skipped(prefix + name) is None:
-                if entry.is_file(follow_symlinks=False):
-                    files.append(name)
-                else:
-                    self._refuse(directory, name, "not-a-file", "is not a regular file")
-        for name in self._at_most(MAX_LINKS, links, directory, "link-limit", "links"):
+                self._refuse(directory, name, "not-a-file", "is not a regular file")
+        if len(links) > MAX_LINKS:
+            links = self._first(MAX_LINKS, links, directory, "link-limit", "links")
+        for name in links:
             self._add_link(look, name)
-        for name in self._at_most(MAX_FILES, files, directory, "file-limit", "relevant files"):
+        if len(files) > MAX_FILES:
+            files = self._first(MAX_FILES, files, directory, "file-limit", "relevant files")
+        for name in files:
             self._add_file(look, name)
         if not in_skill:
             self._check_case(directory)
 
-    def _at_most(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
+    def _first(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
         """The first `limit` of `names`, a `SKILL.md` before all others; tells of those that are left out."""
-        if len(names) <= limit:
-            return names
         self._tell(directory, "", code, f"{len(names):,} {what}, over {limit:,}; the last by name are left out")
         return heapq.nsmallest(limit, names, key=lambda name: (name != SKILL_FILE, name))
 
@@ -237,7 +241,8 @@ class Lister:
     def _add_file(self, look: _Look, name: str) -> None:
         path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
         entry = look.known.get(name)
-        if not look.skips(name, entry, None if entry is None else signature_or_none(path, look.descriptor)):
+        now = None if entry is None else signature_or_none(path, look.descriptor)
+        if (entry is None and look.until is None) or not look.skips(name, entry, now):
             try:
                 keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
                 entry = read_file(path, look.descriptor, look.directory.owner, keep_bytes)

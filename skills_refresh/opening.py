@@ -47,13 +47,13 @@ class DirectoryOpener:
         no such descriptors. Raises an `OSError` that `means_gone` where that directory is gone, which a link in its
         place or on the way to it means too, and another where it cannot be opened.
         """
-        if not HAS_DESCRIPTORS:
-            if os.path.realpath(path, strict=True) != path:
-                raise FileNotFoundError(errno.ENOENT, "is reached through a link", path)
-            return None
         flags = _TO_LIST if to_list else _TO_ENTER
         above, _, name = path.rpartition(os.sep)
         if above != self._above:
+            if not HAS_DESCRIPTORS:
+                if os.path.realpath(path, strict=True) != path:
+                    raise FileNotFoundError(errno.ENOENT, "is reached through a link", path)
+                return None
             base = next((base for base in self._bases if is_below(path, base)), path)
             if path == base:
                 return os.open(path, flags)
@@ -63,13 +63,14 @@ class DirectoryOpener:
 
     def close(self, path: str, descriptor: int, *, enter: bool) -> None:
         """Closes the `descriptor` of `path`, or, with `enter`, keeps it to open what lies below until `with` ends."""
-        above, _, name = path.rpartition(os.sep)
-        if enter and above == self._above:
-            self._names.append(name)
-            self._descriptors.append(descriptor)
-            self._above = path
-        else:
-            os.close(descriptor)
+        if enter:
+            above, _, name = path.rpartition(os.sep)
+            if above == self._above:
+                self._names.append(name)
+                self._descriptors.append(descriptor)
+                self._above = path
+                return
+        os.close(descriptor)
 
     def _go(self, names: list[str]) -> None:
         same = 0

@@ -154,6 +154,8 @@ class Tree:
             if not self._lister.read(directory, known.get(directory.path), (), until):
                 continue
             self._keep(directory, None)
+            if not directory.children:
+                continue
             below = []
             for name, child in self._entered(directory):
                 if name in directory.links:
@@ -248,7 +250,7 @@ class Tree:
         if not same and (self._linked or leads_on or self.limit_problems):
             raise _TooEntangled
         before = 0 if known is None else _size(known)
-        if _size(new) != before and (self.limit_problems or self._is_full(new.skill, _size(new) - before)):
+        if _size(new) != before and (self.limit_problems or self._fills(new.skill, _size(new) - before)):
             raise _TooEntangled
 
     def _may_enter(self, directory: Directory) -> bool:
@@ -260,7 +262,7 @@ class Tree:
         elif len(self.directories) >= MAX_DIRECTORIES or self._all_names >= MAX_NAMES:
             message = f"more than {MAX_DIRECTORIES:,} directories or {MAX_NAMES:,} names that matter"
             self._tell_limit("root-size-limit", "", f"{message}; the rest is left out")
-        elif skill is not None and self._is_full(skill):
+        elif skill is not None and self._names.get(skill, 0) >= MAX_NAMES_IN_SKILL:
             message = f"more than {MAX_NAMES_IN_SKILL:,} files, directories and links; the rest is left out"
             self._tell_limit("skill-size-limit", self.directories.get(skill, directory).relative, message)
         else:
@@ -268,8 +270,8 @@ class Tree:
             return True
         return False
 
-    def _is_full(self, skill: str | None, more: int = 0) -> bool:
-        """Whether `skill`, or the root, has reached the number of names that it may hold; with so many `more`."""
+    def _fills(self, skill: str | None, more: int) -> bool:
+        """Whether so many `more` names reach the limit of `skill`, or that of the root."""
         in_skill = self._names.get(skill, 0) if skill is not None else 0
         return in_skill + more >= MAX_NAMES_IN_SKILL or self._all_names + more >= MAX_NAMES
 
@@ -279,12 +281,14 @@ class Tree:
             self.limit_problems += (problem(code, self._lister.shown(relative), message),)
 
     def _count(self, directory: Directory, sign: int) -> None:
-        size = sign * _size(directory)
+        size, skill = sign * _size(directory), directory.skill
         self._all_names += size
-        if directory.skill is not None:
-            self._names[directory.skill] = self._names.get(directory.skill, 0) + size
-            if not self._names[directory.skill]:
-                del self._names[directory.skill]
+        if skill is not None:
+            held = self._names.get(skill, 0) + size
+            if held:
+                self._names[skill] = held
+            else:
+                del self._names[skill]
 
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""
