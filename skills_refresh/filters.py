@@ -11,12 +11,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from pathlib import Path
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from watchfiles import BaseFilter, Change
 
 from .errors import ConfigError
+from .opening import DirectoryOpener, is_below
+from .reading import read_target
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
 
 SKILL_FILE = "SKILL.md"
 IGNORE_FILE = ".skillsignore"
+# Each path is matched against each line; real files of this kind have some ten lines.
+MAX_IGNORE_BYTES = 64_000
+MAX_IGNORE_LINES = 1_000
+# Most names below a skill are SKILL.md, scripts, run.py and the like: remembering verdicts takes 4 ms off 1,000 skills.
+REMEMBERED_NAMES = 1_024
 
 EXTENSIONS = frozenset(
     ".md .mdx .markdown .txt .rst .py .pyi .js .mjs .cjs .jsx .ts .mts .cts .tsx .json .jsonc .json5 .jsonl .yaml .yml "
@@ -73,6 +80,7 @@ class SkillFilter(BaseFilter):
         # Without lines that say nothing, so that the number of a match is the number of its line.
         self._patterns = tuple(line for line in _several(patterns) if line.strip() and not line.startswith("#"))
         self._spec = _compile(self._patterns)
+        self._why_name_skipped = lru_cache(REMEMBERED_NAMES)(self._judge_name)
 
     def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
         """The rule by which `directory` (relative to its root, forward slashes) is left out, or None.
@@ -84,16 +92,7 @@ class SkillFilter(BaseFilter):
             verdict = self._spec.check_file(directory + "/")
             if verdict.include is not None:
                 return f"pattern {self._patterns[verdict.index or 0]!r}" if verdict.include else None
-        name = directory.rpartition("/")[2]
-        if name == SKILL_FILE:
-            return "SKILL.md is a file"
-        if name.startswith(".") and is_hidden(name):
-            return "hidden"
-        if name in EXCLUDED_EVERYWHERE or name.endswith(EXCLUDED_SUFFIX):
-            return "excluded everywhere"
-        if in_skill and name in EXCLUDED_IN_SKILL:
-            return "excluded inside a skill"
-        return None
+        return _why_name_pruned(directory.rpartition("/")[2], in_skill)
 
     def why_skipped(self, file: str) -> str | None:
         """The rule by which `file` (relative to its root, forward slashes) is not read, or None. Judges the last
@@ -107,6 +106,9 @@ class SkillFilter(BaseFilter):
                 return "hidden"
         elif name.startswith("."):
             return "hidden"
+        return self._why_name_skipped(name)
+
+    def _judge_name(self, name: str) -> str | None:
         if name in self._names:
             return None
         stem, dot, extension = name.rpartition(".")
@@ -166,17 +168,43 @@ def check_settings(settings: Settings) -> None:
     SkillFilter(extensions=settings.extensions, names=settings.names, patterns=settings.exclude)
 
 
+@lru_cache(REMEMBERED_NAMES)
+def _why_name_pruned(name: str, in_skill: bool) -> str | None:
+    if name == SKILL_FILE:
+        return "SKILL.md is a file"
+    if name.startswith(".") and is_hidden(name):
+        return "hidden"
+    if name in EXCLUDED_EVERYWHERE or name.endswith(EXCLUDED_SUFFIX):
+        return "excluded everywhere"
+    if in_skill and name in EXCLUDED_IN_SKILL:
+        return "excluded inside a skill"
+    return None
+
+
 def is_hidden(name: str) -> bool:
     """Whether `name` is left out for its leading dot alone, and not for being known as a cache and the like."""
     return name.startswith(".") and name not in EXCLUDED_EVERYWHERE
 
 
 def ignore_file_patterns(root: str) -> tuple[str, ...]:
-    """The lines of `root`'s `.skillsignore`; none where there is no such file. Raises `OSError`, `UnicodeError`."""
+    """The lines of the `.skillsignore` in `root`, a real path; none where there is no such file.
+
+    Raises `ConfigError` where it is no file that may be read, `OSError`, `UnicodeError`.
+    """
+    path = os.path.realpath(os.path.join(root, IGNORE_FILE))
+    if not is_below(path, root):
+        raise ConfigError(f"is a link to {path}, outside of the root; copy that file")
     try:
-        return tuple(Path(root, IGNORE_FILE).read_text(encoding="utf-8-sig").splitlines())
-    except (FileNotFoundError, NotADirectoryError):
+        with DirectoryOpener((root,)) as opener:
+            entry = read_target(path, opener, MAX_IGNORE_BYTES)
+    except FileNotFoundError:
         return ()
+    if entry.error is not None:
+        raise ConfigError(entry.error[1])
+    lines = entry.data.decode("utf-8-sig").splitlines() if entry.data is not None else []
+    if entry.data is None or len(lines) > MAX_IGNORE_LINES:
+        raise ConfigError(f"has over {MAX_IGNORE_BYTES:,} bytes or {MAX_IGNORE_LINES:,} lines; leave out larger parts")
+    return tuple(lines)
 
 
 def _several(values: Iterable[str]) -> Iterable[str]:

@@ -1,20 +1,37 @@
 """`Directory`: what one relevant directory held when it was last listed, and `Lister`, which lists it.
 
 Nothing here knows of other directories: entering, limits and order are the tree's. Listing judges each entry by the
-filter, each link by where it leads, and reads the files that may differ.
+filter, each link by where it leads, and reads the files that may differ, all through one descriptor of the directory.
 """
 
 from __future__ import annotations
 
+import heapq
 import os
 import stat
-from collections.abc import Collection
+import time
+from collections.abc import Collection, Mapping
+from itertools import islice
 
 from .filters import SKILL_FILE, SkillFilter, is_hidden
+from .opening import DirectoryOpener, is_below, means_gone
 from .problems import Problem, problem
-from .reading import FileEntry, Signature, is_racy, read_file, signature_of, signature_or_none
+from .reading import FileEntry, Signature, is_racy, read_file, read_target, signature_of, signature_or_none
 from .roots import Root
 from .settings import Settings
+
+# No directory of a real skill comes near these; they bound what a hostile one costs. A look at so many entries takes
+# 0.2 s, which ones are looked at beyond that is the file system's order.
+MAX_ENTRIES = 100_000
+MAX_FILES = 10_000
+MAX_LINKS = 1_000
+# Who has a hundred problems in one directory mends what is behind them all.
+MAX_PROBLEMS = 100
+# A path has at most so many bytes, the last of them NUL: longer ones can be neither watched nor audited.
+PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32_767
+NAME_MAX = 255
+# Of one character in UTF-8, or in what stands for a byte that is none.
+MAX_BYTES = 4
 
 #: Where a link leads, as a real path, and the type of what is there (`stat.S_IFMT`), 0 where nothing is.
 Link = tuple[str, int]
@@ -31,12 +48,13 @@ class Directory:
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
-    `SKILL.md` files that are left out there.
+    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
+    of files that there was no time to read; what was known of them is kept.
     """
 
     __slots__ = (
-        "above", "children", "device", "files", "hidden", "links", "parent", "path", "problems", "racy", "relative",
-        "signature", "skill", "undecodable",
+        "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
+        "relative", "signature", "skill", "undecodable", "unread",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -47,6 +65,7 @@ class Directory:
         self.skill = above
         self.signature: Signature | None = None
         self.device = 0
+        self.owner: int | None = None
         self.racy = False
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
@@ -54,6 +73,7 @@ class Directory:
         self.hidden: dict[str, tuple[str, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
+        self.unread: set[str] = set()
 
     @property
     def depth(self) -> int:
@@ -65,49 +85,120 @@ class Directory:
         return name in self.files or name in self.children or name in self.links
 
 
+class _Look:
+    """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
+    the names that were `touched`, and the moment after which no more files are read, but one."""
+
+    __slots__ = ("_began", "descriptor", "directory", "known", "touched", "until")
+
+    def __init__(
+        self,
+        directory: Directory,
+        descriptor: int | None,
+        known: Mapping[str, FileEntry],
+        touched: Collection[str],
+        until: float | None,
+    ) -> None:
+        self.directory = directory
+        self.descriptor = descriptor
+        self.known = known
+        self.touched = touched
+        self.until = until
+        self._began = False
+
+    def skips(self, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
+        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is not read: because it need
+        not be, or because there is no time left."""
+        differs = entry is None or name in self.touched or now != entry.signature
+        if not differs and entry is not None and not entry.racy:
+            return True
+        if self.until is not None and self._began and time.monotonic() >= self.until:
+            if differs:  # else it is only suspected to, and whoever looks next suspects it too
+                self.directory.unread.add(name)
+            return True
+        self._began = self._began or differs
+        return False
+
+
 class Lister:
-    """Lists directories of one root. Stateless but for what it was made with."""
+    """Lists directories of one root. Used within `with`, at the end of which all that it opened is closed."""
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
         self._root = root.path
         self._filter = skill_filter
         self._skill_bytes = settings.max_skill_bytes
         self._allowed = (real_path, *(os.path.realpath(path) for path in settings.allow_link_targets))
+        self._opener = DirectoryOpener(self._allowed)
+
+    def __enter__(self) -> None:
+        self._opener.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        self._opener.__exit__(*error)
 
     def shown(self, relative: str, name: str = "") -> str:
         """The path to show to a user: below the root as the user wrote it."""
         return os.path.join(self._root, *filter(None, (*relative.split("/"), name)))
 
-    def read(self, directory: Directory, known: Directory | None, touched: Collection[str]) -> bool:
-        """Fills `directory` from the disk, or returns False where it is gone.
+    def read(
+        self, directory: Directory, known: Directory | None, touched: Collection[str], until: float | None = None
+    ) -> bool:
+        """Fills `directory` from the disk, or returns False where it is gone or another has taken its place.
 
         Files whose signature is that in `known` are not opened again, unless their name is `touched`. A directory that
-        can no longer be read keeps what is known of it, and says so.
+        can no longer be read keeps what is known of it, and says so. After `until`, in seconds of `time.monotonic`, one
+        file is read, and the others are left `unread`.
         """
+        descriptor = None
         try:
+            descriptor = self._opener.open(directory.path, to_list=True)
             # Before the listing, so that whatever is added meanwhile leaves another signature behind.
-            status = os.stat(directory.path)
-            directory.signature, directory.device = signature_of(status), status.st_dev
+            status = os.stat(directory.path) if descriptor is None else os.fstat(descriptor)
+            directory.signature, directory.device, directory.owner = signature_of(status), status.st_dev, status.st_uid
             directory.racy = is_racy(directory.signature)
-            with os.scandir(directory.path) as scan:
-                entries = list(scan)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
+            with os.scandir(directory.path if descriptor is None else descriptor) as scan:
+                entries = list(islice(scan, MAX_ENTRIES))
+                more = len(entries) == MAX_ENTRIES and next(scan, None) is not None
+            # Who owns the directory decides which hard links are foreign.
+            same = known is not None and known.owner == directory.owner
+            look = _Look(directory, descriptor, known.files if known and same else {}, touched, until)
+            self._judge(look, entries, more)
+            if directory.unread:
+                directory.signature = None  # so that an audit finds it too
         except OSError as error:
+            if means_gone(error):
+                return False
+            directory.signature = directory.signature or signature_or_none(directory.path)
             message = f"cannot be listed: {error.strerror}"
             _keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
-            return True
-        if directory.above is None and SKILL_FILE in [entry.name for entry in entries]:
-            directory.skill = directory.path
+        finally:
+            if descriptor is not None:
+                self._opener.close(directory.path, descriptor, enter=bool(directory.children))
+        return True
+
+    def _judge(self, look: _Look, entries: list[os.DirEntry[str]], more: bool) -> None:
+        directory = look.directory
+        files: list[str] = []
+        links: list[str] = []
+        if more or directory.above is None:
+            has_skill_file = SKILL_FILE in [entry.name for entry in entries]
+            if more:
+                self._tell(directory, "", "entry-limit", f"more than {MAX_ENTRIES:,} entries; no others are looked at")
+                has_skill_file = has_skill_file or self._add_skill_file_beyond(look, files, links)
+            if has_skill_file and directory.above is None:
+                directory.skill = directory.path
         in_skill = directory.skill is not None
         prefix = directory.relative + "/" if directory.relative else ""
-        known_files = {} if known is None else known.files
+        tight = len(directory.path) * MAX_BYTES + NAME_MAX + 2 > PATH_MAX
         for entry in entries:
             name = entry.name
             if not name.isascii():
                 self._check_name(directory, name)
-            if entry.is_symlink():
-                self._add_link(directory, entry, known_files, touched)
+            if tight and len(os.fsencode(directory.path)) + len(os.fsencode(name)) + 2 > PATH_MAX:
+                self._tell(directory, name, "path-too-long", f"its path has {PATH_MAX:,} bytes or more; it is left out")
+            elif entry.is_file(follow_symlinks=False):
+                if self._filter.why_skipped(prefix + name) is None:
+                    files.append(name)
             elif entry.is_dir(follow_symlinks=False):
                 if name == SKILL_FILE:
                     self._refuse(directory, name, "not-a-file", "is a directory, not a file")
@@ -115,39 +206,73 @@ class Lister:
                     directory.children[name] = f"{directory.path}{os.sep}{name}"
                 elif not in_skill and is_hidden(name):
                     self._add_hidden(directory, name)
+            elif entry.is_symlink():
+                links.append(name)
             elif self._filter.why_skipped(prefix + name) is None:
-                if entry.is_file(follow_symlinks=False):
-                    self._add_file(directory, entry, known_files.get(name), name in touched)
-                else:
-                    self._refuse(directory, name, "not-a-file", "is not a regular file")
+                self._refuse(directory, name, "not-a-file", "is not a regular file")
+        if len(links) > MAX_LINKS:
+            links = self._first(MAX_LINKS, links, directory, "link-limit", "links")
+        for name in links:
+            self._add_link(look, name)
+        if len(files) > MAX_FILES:
+            files = self._first(MAX_FILES, files, directory, "file-limit", "relevant files")
+        for name in files:
+            self._add_file(look, name)
         if not in_skill:
             self._check_case(directory)
+
+    def _first(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
+        """The first `limit` of `names`, a `SKILL.md` before all others; tells of those that are left out."""
+        self._tell(directory, "", code, f"{len(names):,} {what}, over {limit:,}; the last by name are left out")
+        return heapq.nsmallest(limit, names, key=lambda name: (name != SKILL_FILE, name))
+
+    def _add_skill_file_beyond(self, look: _Look, files: list[str], links: list[str]) -> bool:
+        """Looks for a `SKILL.md` among the entries that were not listed; returns whether there is one."""
+        path = SKILL_FILE if look.descriptor is not None else f"{look.directory.path}{os.sep}{SKILL_FILE}"
+        try:
+            mode = os.stat(path, dir_fd=look.descriptor, follow_symlinks=False).st_mode
+        except OSError:
+            return False
+        if stat.S_ISLNK(mode):
+            links.append(SKILL_FILE)
+        elif stat.S_ISREG(mode):
+            files.append(SKILL_FILE)
+        else:
+            self._refuse(look.directory, SKILL_FILE, "not-a-file", "is not a regular file")
         return True
 
-    def _add_file(
-        self,
-        directory: Directory,
-        entry: os.DirEntry[str],
-        known: FileEntry | None,
-        touched: bool,
-        follow: bool = False,
-    ) -> None:
-        name = entry.name
-        path = f"{directory.path}{os.sep}{name}"
-        try:
-            if known is None or touched or known.racy or signature_or_none(path) != known.signature:
-                known = read_file(path, keep_bytes=self._skill_bytes if name == SKILL_FILE else 0, follow=follow)
-        except FileNotFoundError:
-            return
-        directory.files[name] = known
-        directory.racy = directory.racy or known.racy
-        if known.error is not None and name != SKILL_FILE:
-            self._tell(directory, name, *known.error)
+    def _add_file(self, look: _Look, name: str) -> None:
+        path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
+        entry = look.known.get(name)
+        now = None if entry is None else signature_or_none(path, look.descriptor)
+        if (entry is None and look.until is None) or not look.skips(name, entry, now):
+            try:
+                keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
+                entry = read_file(path, look.descriptor, look.directory.owner, keep_bytes)
+            except FileNotFoundError:
+                return
+        self._hold(look.directory, name, entry)
 
-    def _add_link(
-        self, directory: Directory, entry: os.DirEntry[str], known: dict[str, FileEntry], touched: Collection[str]
-    ) -> None:
-        name = entry.name
+    def _add_target(self, look: _Look, name: str, target: str) -> None:
+        """Reads the file at `target`, where the link `name` leads."""
+        entry = look.known.get(name)
+        if not look.skips(name, entry, None if entry is None else signature_or_none(target)):
+            try:
+                entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
+            except FileNotFoundError:
+                return
+        self._hold(look.directory, name, entry)
+
+    def _hold(self, directory: Directory, name: str, entry: FileEntry | None) -> None:
+        if entry is None:
+            return
+        directory.files[name] = entry
+        directory.racy = directory.racy or entry.racy
+        if entry.error is not None and name != SKILL_FILE:
+            self._tell(directory, name, *entry.error)
+
+    def _add_link(self, look: _Look, name: str) -> None:
+        directory = look.directory
         link = target, mode = follow_link(f"{directory.path}{os.sep}{name}")
         is_directory = stat.S_ISDIR(mode)
         relative = f"{directory.relative}/{name}" if directory.relative else name
@@ -163,12 +288,12 @@ class Lister:
         elif is_directory and name != SKILL_FILE:
             directory.children[name] = target
         elif stat.S_ISREG(mode):
-            self._add_file(directory, entry, known.get(name), name in touched, follow=True)
+            self._add_target(look, name, target)
         else:
             self._refuse(directory, name, "not-a-file", "is a link to something that is not a regular file")
 
     def _leads_outside(self, target: str) -> bool:
-        return not any(target == base or target.startswith(base.rstrip(os.sep) + os.sep) for base in self._allowed)
+        return not any(is_below(target, base) for base in self._allowed)
 
     def _add_hidden(self, directory: Directory, name: str) -> None:
         directory.hidden[name] = hidden_skills(os.path.join(directory.path, name))
@@ -196,7 +321,11 @@ class Lister:
             self._tell(directory, name, code, message)
 
     def _tell(self, directory: Directory, name: str, code: str, message: str) -> None:
-        directory.problems += (problem(code, self.shown(directory.relative, name), message),)
+        if len(directory.problems) < MAX_PROBLEMS:
+            directory.problems += (problem(code, self.shown(directory.relative, name), message),)
+        elif len(directory.problems) == MAX_PROBLEMS:
+            message = f"more than {MAX_PROBLEMS} problems in this directory; the others are not told"
+            directory.problems += (problem("problem-limit", self.shown(directory.relative), message),)
 
 
 def _keep(directory: Directory, known: Directory | None, found: Problem) -> None:
@@ -208,18 +337,28 @@ def _keep(directory: Directory, known: Directory | None, found: Problem) -> None
 
 
 def follow_link(path: str) -> Link:
-    """Where the link at `path` leads, and what is there."""
+    """Where the link at `path` leads, and what is there.
+
+    Looked at by the path it leads to, not through the link: one such as `/proc/1/root` leads elsewhere than it says.
+    """
     try:
-        return os.path.realpath(path, strict=True), stat.S_IFMT(os.stat(path).st_mode)
+        target = os.path.realpath(path, strict=True)
+        return target, stat.S_IFMT(os.lstat(target).st_mode)
     except OSError:
         return os.path.realpath(path), 0
 
 
 def hidden_skills(path: str) -> tuple[str, ...]:
-    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them."""
+    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them.
+
+    Looks at names alone, and not through a link in the place of `skills`: that leads to where they are found anyway, or
+    to where nobody should look.
+    """
     try:
+        if not stat.S_ISDIR(os.lstat(os.path.join(path, "skills")).st_mode):
+            return ()
         with os.scandir(os.path.join(path, "skills")) as scan:
-            names = sorted(entry.name for entry in scan)
+            names = sorted(entry.name for entry in islice(scan, MAX_LINKS))
     except OSError:
         return ()
     found = (os.path.join("skills", name, SKILL_FILE) for name in names)

@@ -1,7 +1,7 @@
 """One file read into memory and closed at once: its content's hash and its signature.
 
-No descriptor outlives a call. A file is opened without following links (unless its caller has judged the link) and
-without blocking, so neither a fifo nor a file swapped for a link between look and read can trap the reader.
+No descriptor outlives a call. A file is opened relative to its directory, without following links and without blocking,
+so neither a fifo nor a file swapped for a link between look and read can trap the reader.
 """
 
 from __future__ import annotations
@@ -11,14 +11,17 @@ import stat
 import time
 from hashlib import sha256
 
+from .opening import DirectoryOpener, means_gone
+
 # Larger files count by signature alone: hashing a video on every save would cost more than it tells.
 MAX_HASHED_BYTES = 1_000_000
 # Kernels before 6.13 stamp files with a clock that ticks every 4 to 10 ms: a second write within one tick leaves the
 # signature as it is. What was read this soon after its last change is read once more.
 RACY_NS = 20_000_000
 
-_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_OPEN_FLAGS = os.O_RDONLY
+for _flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):  # those that the platform has
+    _OPEN_FLAGS |= getattr(os, _flag, 0)
 
 # (mtime_ns, size, inode, ctime_ns): differs whenever the content may differ.
 Signature = tuple[int, int, int, int]
@@ -29,10 +32,13 @@ def signature_of(status: os.stat_result) -> Signature:
     return (status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns)
 
 
-def signature_or_none(path: str) -> Signature | None:
-    """The signature of what is at `path`; None where that cannot be told."""
+def signature_or_none(path: str, directory: int | None = None) -> Signature | None:
+    """The signature of what is at `path`; None where that cannot be told.
+
+    With `directory`, a descriptor, it is that of the name `path` in it, and of a link itself.
+    """
     try:
-        return signature_of(os.stat(path))
+        return signature_of(os.stat(path, dir_fd=directory, follow_symlinks=directory is None))
     except OSError:
         return None
 
@@ -67,35 +73,64 @@ class FileEntry:
         self.racy = error is not None or (signature is not None and is_racy(signature))
 
 
-def read_file(path: str, *, keep_bytes: int, follow: bool) -> FileEntry:
-    """Reads the file at `path`.
+def read_file(name: str, directory: int | None, owner: int | None, keep_bytes: int) -> FileEntry:
+    """Reads the file `name`, a name in the open `directory`; a whole path where `directory` is None.
 
     Its content is kept where it is at most `keep_bytes` long, and hashed where it is at most `MAX_HASHED_BYTES`.
-    `follow` allows the last component to be a link. Raises `FileNotFoundError` when it is gone; any other failure is
-    the entry's `error`.
+    `owner` is the user that the directory belongs to: a hard link to a file of anybody else is not read, because who
+    made the link need not have been allowed to read that file. Raises `FileNotFoundError` when it is gone, which a link
+    in its place means too; any other failure is the entry's `error`.
     """
     try:
-        descriptor = os.open(path, _OPEN_FLAGS if follow else _OPEN_FLAGS | _NO_FOLLOW)
-    except FileNotFoundError:
-        raise
+        descriptor = os.open(name, _OPEN_FLAGS, dir_fd=directory)
     except OSError as error:
-        return FileEntry(signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+        if means_gone(error):
+            raise FileNotFoundError(error.errno, error.strerror, name) from error
+        return _unreadable(error, signature_or_none(name, directory))
+    signature = None
     try:
         status = os.fstat(descriptor)
         signature = signature_of(status)
         if not stat.S_ISREG(status.st_mode):
             return FileEntry(signature, error=("not-a-file", "is not a regular file"))
+        if status.st_nlink > 1 and status.st_uid != owner:
+            return FileEntry(signature, error=("foreign-hard-link", _foreign(status.st_uid, owner)))
         limit = max(keep_bytes, MAX_HASHED_BYTES)
         if status.st_size > limit:
             return FileEntry(signature)
         data = _read_at_most(descriptor, status.st_size, limit)
     except OSError as error:
-        return FileEntry(signature_or_none(path), error=("unreadable", f"cannot be read: {error.strerror}"))
+        return _unreadable(error, signature)
     finally:
         os.close(descriptor)
     if len(data) > limit:  # it grew while it was read; the event of that write brings us back
         return FileEntry(signature)
     return FileEntry(signature, sha256(data).hexdigest(), data if len(data) <= keep_bytes else None)
+
+
+def read_target(path: str, opener: DirectoryOpener, keep_bytes: int) -> FileEntry:
+    """Reads the file at the real path `path`, to which a link leads, as `read_file` reads one of a directory."""
+    above, name = os.path.split(path)
+    descriptor = None
+    try:
+        descriptor = opener.open(above, to_list=False)
+        owner = os.stat(above if descriptor is None else descriptor).st_uid
+        return read_file(path if descriptor is None else name, descriptor, owner, keep_bytes)
+    except OSError as error:
+        if means_gone(error):
+            raise FileNotFoundError(error.errno, error.strerror, path) from error
+        return _unreadable(error, None)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _unreadable(error: OSError, signature: Signature | None) -> FileEntry:
+    return FileEntry(signature, error=("unreadable", f"cannot be read: {error.strerror}"))
+
+
+def _foreign(file_owner: int, owner: int | None) -> str:
+    return f"is a hard link to a file of another user ({file_owner}) than its directory's ({owner}); it is not read"
 
 
 def _read_at_most(descriptor: int, expected: int, limit: int) -> bytes:

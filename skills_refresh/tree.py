@@ -8,6 +8,7 @@ Rules of this file:
   directory, that without a link wins, then the first by path. `relative` is the way that won.
 - What a directory means depends on whether it lies inside a skill: only outside of skills are depth and number limited,
   only inside are `build` and its like excluded.
+- What one skill may hold is bounded too, so that a hostile one costs little and takes nothing from the others.
 - After any sequence of `read_again`, the tree equals what a new one would read. Where links or limits make one
   directory depend on another far away, the whole root is read again.
 """
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import stat
+import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
@@ -25,11 +27,22 @@ from .problems import Problem, problem
 from .roots import Root
 from .settings import Settings
 
+# Real skills hold some hundred names that matter, at most nine levels deep. These limits bound what a hostile one
+# costs: 20,000 names take 10 MB, and 0.3 s to look at.
+MAX_LEVELS_IN_SKILL = 64
+MAX_NAMES_IN_SKILL = 20_000
+# Of one root, so that a few hostile skills do no more; each directory takes a kernel watch besides.
+MAX_NAMES = 200_000
+MAX_DIRECTORIES = 20_000
+# Each look at a link follows it again, with a call for each name on the way.
+NAMES_FOR_A_LINK = 20
+
 
 class TreeChange:
     """What one reading found: directories that entered or left the plan, and where anything may differ.
 
-    `skills` are the directories of skills to build again, `loose` those outside of any skill.
+    `skills` are the directories of skills to build again, `loose` those outside of any skill. `unread` are directories,
+    with names in them, that there was no time for: to be read again next.
     """
 
     def __init__(self, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
@@ -37,9 +50,11 @@ class TreeChange:
         self.removed = set(removed)
         self.skills: set[str] = set()
         self.loose: set[str] = set()
+        self.unread: dict[str, set[str]] = {}
 
     def extend(self, later: TreeChange) -> None:
-        """Makes this say what both say; `later` was found after it."""
+        """Makes this say what both say; `later` was found after it, by reading what this left `unread` and more."""
+        self.unread = later.unread
         self.removed |= later.removed
         self.added = (self.added - later.removed) | later.added
         self.skills |= later.skills
@@ -69,51 +84,51 @@ class Tree:
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
         self._searched = 0
+        # How many names each skill holds, and the root in all.
+        self._names: dict[str, int] = {}
+        self._all_names = 0
+        self._limits_told: set[tuple[str, str]] = set()
         self._linked = False
 
-    def read_all(self, rearm: Collection[str] = ()) -> TreeChange:
+    def read_all(self, rearm: Collection[str] = (), until: float | None = None) -> TreeChange:
         """Reads the whole root. Files whose signature is the same as before are not opened.
 
-        `rearm` are directories that must be told as removed and added even if they were known.
+        `rearm` are directories that must be told as removed and added even if they were known. After `until`, as in
+        `read_again`, all directories are listed still, but hardly a file is read.
         """
         known, self.directories = self.directories, {}
         self._searched, self._linked, self.limit_problems = 0, False, ()
+        self._names, self._all_names, self._limits_told = {}, 0, set()
         self.undecodable, self.link_targets = set(), {}
-        queue = deque([Directory(self.real_path, "", None, None)])
-        links: list[tuple[list[str], Directory]] = []
-        while queue or links:
-            directory = queue.popleft() if queue else heapq.heappop(links)[1]
-            if directory.path in self.directories or not self._may_search(directory):
-                continue
-            if not self._lister.read(directory, known.get(directory.path), ()):
-                continue
-            self._keep(directory, None)
-            for name, child in self._entered(directory):
-                if name in directory.links:
-                    self._linked = True
-                    heapq.heappush(links, (child.relative.split("/"), child))
-                else:
-                    queue.append(child)
+        with self._lister:
+            self._read_whole(known, until)
         removed = {path for path in known if path not in self.directories}
         removed.update(path for path in rearm if path in known)
         added = {path for path in self.directories if path not in known or path in removed}
         change = TreeChange(added, removed)
-        for directory in (*known.values(), *self.directories.values()):
-            self._note(change, directory)
+        everything = (*known.values(), *self.directories.values())
+        change.skills.update([directory.skill for directory in everything if directory.skill is not None])
+        change.loose.update([directory.path for directory in everything if directory.skill is None])
+        change.unread = {path: directory.unread for path, directory in self.directories.items() if directory.unread}
         return change
 
-    def read_again(self, dirty: Mapping[str, set[str]]) -> TreeChange:
+    def read_again(self, dirty: Mapping[str, set[str]], until: float | None = None) -> TreeChange:
         """Reads the directories `dirty` again; the names in each were touched and are read whatever their signature.
 
         A touched name that is a planned directory was itself deleted or created: it and all below it are told as
         removed and, where they still exist, added.
+
+        After `until`, in seconds of `time.monotonic`, it ends as soon as something was read, with the rest in `unread`
+        of what it returns. Whoever reads that again until nothing is left has the tree that one reading would have
+        given; meanwhile files that are not read yet are as they were, new ones not there.
         """
         change = TreeChange()
         try:
-            self._read_dirty(dirty, change)
+            with self._lister:
+                self._read_dirty(dirty, change, until)
         except _TooEntangled:
             rearm = {path for parent, names in dirty.items() for path in self._touched_subtrees(parent, names)}
-            change.extend(self.read_all(rearm))
+            change.extend(self.read_all(rearm, until))
             change.added.intersection_update(self.directories)
         return change
 
@@ -129,7 +144,31 @@ class Tree:
                 if child is not None and child.parent == directory.path:
                     stack.append(child)
 
-    def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange) -> None:
+    def _read_whole(self, known: Mapping[str, Directory], until: float | None) -> None:
+        queue = deque([Directory(self.real_path, "", None, None)])
+        links: list[tuple[list[str], Directory]] = []
+        while queue or links:
+            directory = queue.popleft() if queue else heapq.heappop(links)[1]
+            if directory.path in self.directories or not self._may_enter(directory):
+                continue
+            if not self._lister.read(directory, known.get(directory.path), (), until):
+                continue
+            self._keep(directory, None)
+            if not directory.children:
+                continue
+            below = []
+            for name, child in self._entered(directory):
+                if name in directory.links:
+                    self._linked = True
+                    heapq.heappush(links, (child.relative.split("/"), child))
+                else:
+                    below.append(child)
+            if directory.skill is None:
+                queue.extend(below)  # level by level, because limits count
+            else:
+                queue.extendleft(reversed(below))  # at once, while the directory above is still open
+
+    def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange, until: float | None) -> None:
         dropped: dict[str, Directory] = {}
         # What to read, what is known of it (None: it is new), and the names that were touched in it.
         queue: deque[tuple[Directory, Directory | None, set[str]]] = deque(
@@ -137,14 +176,18 @@ class Tree:
             for path, names in sorted(dirty.items())
             if path in self.directories
         )
+        progress = False
         while queue:
+            if progress and until is not None and time.monotonic() >= until:
+                self._put_off(queue, change)
+                break
             place, known, touched = queue.popleft()
             if self.directories.get(place.path) is not known:
                 continue  # read already on the way down from above, or gone with what is above it
             new = Directory(place.path, place.relative, place.parent, place.above)
-            if known is None and not self._may_search(new):
+            if known is None and not self._may_enter(new):
                 raise _TooEntangled
-            if not self._lister.read(new, known or dropped.get(new.path), touched):
+            if not self._lister.read(new, known or dropped.get(new.path), touched, until):
                 if known is not None:
                     self._drop(new.path, change, dropped)
                     parent = self.directories.get(new.parent or "")
@@ -161,12 +204,26 @@ class Tree:
             self._keep(new, known)
             if known is None:
                 change.added.add(new.path)
-            entered = (child for _, child in self._entered(new) if child.path not in self.directories)
+            if new.unread:
+                change.unread.setdefault(new.path, set()).update(new.unread)
+            entered = [child for _, child in self._entered(new) if child.path not in self.directories]
             queue.extendleft((child, None, set()) for child in entered)
+            # One that only leads on is dirty again as long as anything below it is unread.
+            progress = progress or not entered
+
+    def _put_off(self, queue: Iterable[tuple[Directory, Directory | None, set[str]]], change: TreeChange) -> None:
+        for place, known, touched in queue:
+            again = self.directories.get(place.path if known is not None else place.parent or "")
+            if again is None or self.directories.get(place.path) is not known:
+                continue  # gone, or read already
+            again.signature = None  # so that an audit finds it too
+            change.unread.setdefault(again.path, set()).update(touched)
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
+        self._count(directory, 1)
         if known is not None:
+            self._count(known, -1)
             self._forget_links(known)
             self.undecodable.discard(directory.path)
         for name, (target, _) in directory.links.items():
@@ -192,18 +249,46 @@ class Tree:
         leads_on = any(stat.S_ISDIR(mode) for _, mode in new.links.values())
         if not same and (self._linked or leads_on or self.limit_problems):
             raise _TooEntangled
+        before = 0 if known is None else _size(known)
+        if _size(new) != before and (self.limit_problems or self._fills(new.skill, _size(new) - before)):
+            raise _TooEntangled
 
-    def _may_search(self, directory: Directory) -> bool:
-        """Counts a directory that is searched for skills against the limit; those inside a skill are free."""
-        if directory.above is not None:
+    def _may_enter(self, directory: Directory) -> bool:
+        """Whether the limits leave room for a directory; tells which do not, and counts those searched for skills."""
+        skill = directory.above
+        if skill is None and self._searched >= self._settings.max_directories:
+            message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
+            self._tell_limit("directory-limit", "", message)
+        elif len(self.directories) >= MAX_DIRECTORIES or self._all_names >= MAX_NAMES:
+            message = f"more than {MAX_DIRECTORIES:,} directories or {MAX_NAMES:,} names that matter"
+            self._tell_limit("root-size-limit", "", f"{message}; the rest is left out")
+        elif skill is not None and self._names.get(skill, 0) >= MAX_NAMES_IN_SKILL:
+            message = f"more than {MAX_NAMES_IN_SKILL:,} files, directories and links; the rest is left out"
+            self._tell_limit("skill-size-limit", self.directories.get(skill, directory).relative, message)
+        else:
+            self._searched += skill is None
             return True
-        if self._searched >= self._settings.max_directories:
-            if not any(found.code == "directory-limit" for found in self.limit_problems):
-                message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
-                self.limit_problems += (problem("directory-limit", self.root.path, message),)
-            return False
-        self._searched += 1
-        return True
+        return False
+
+    def _fills(self, skill: str | None, more: int) -> bool:
+        """Whether so many `more` names reach the limit of `skill`, or that of the root."""
+        in_skill = self._names.get(skill, 0) if skill is not None else 0
+        return in_skill + more >= MAX_NAMES_IN_SKILL or self._all_names + more >= MAX_NAMES
+
+    def _tell_limit(self, code: str, relative: str, message: str) -> None:
+        if (code, relative) not in self._limits_told:
+            self._limits_told.add((code, relative))
+            self.limit_problems += (problem(code, self._lister.shown(relative), message),)
+
+    def _count(self, directory: Directory, sign: int) -> None:
+        size, skill = sign * _size(directory), directory.skill
+        self._all_names += size
+        if skill is not None:
+            held = self._names.get(skill, 0) + size
+            if held:
+                self._names[skill] = held
+            else:
+                del self._names[skill]
 
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""
@@ -212,9 +297,20 @@ class Tree:
             found = problem("depth-limit", self._lister.shown(directory.relative), f"{message}; not searched")
             directory.problems = (*directory.problems, found)
             return
+        if not directory.children:
+            return
+        if directory.skill is not None and directory.depth - self._depth(directory.skill) >= MAX_LEVELS_IN_SKILL:
+            message = f"{len(directory.children)} directories lie over {MAX_LEVELS_IN_SKILL} levels deep in the skill"
+            found = problem("nesting-limit", self._lister.shown(directory.relative), f"{message}; they are left out")
+            directory.problems = (*directory.problems, found)
+            return
         prefix = directory.relative + "/" if directory.relative else ""
         for name, path in sorted(directory.children.items()):
             yield name, Directory(path, prefix + name, directory.path, directory.skill)
+
+    def _depth(self, path: str) -> int:
+        directory = self.directories.get(path)
+        return directory.depth if directory is not None else 0
 
     def _is_way(self, directory: Directory, path: str) -> bool:
         child = self.directories.get(path)
@@ -227,6 +323,7 @@ class Tree:
             if directory is not None:
                 if directory.above is None:
                     self._searched -= 1
+                self._count(directory, -1)
                 dropped[directory.path] = directory
                 self.undecodable.discard(directory.path)
                 self._forget_links(directory)
@@ -250,3 +347,8 @@ class Tree:
             change.loose.add(directory.path)
         else:
             change.skills.add(directory.skill)
+
+
+def _size(directory: Directory) -> int:
+    """How many names `directory` counts for."""
+    return 1 + len(directory.files) + len(directory.children) + NAMES_FOR_A_LINK * len(directory.links)

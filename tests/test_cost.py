@@ -67,7 +67,7 @@ def test_many_new_directories_one_by_one_do_not_pile_up_descriptors(
     for number in range(40):
         skills_root.add(f"skill-{number}")
         workspace.sync()
-    assert (open_descriptors() or 0) - before <= 3 * (MAX_SMALL_INSTANCES + 2)
+    wait_for(lambda: (open_descriptors() or 0) - before <= 3 * (MAX_SMALL_INSTANCES + 2))
     skills_root.add("skill-0", body="Edited.\n")
     wait_for(lambda: workspace.snapshot.skills["skill-0"].instructions() == "Edited.\n")
 

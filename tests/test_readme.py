@@ -9,6 +9,7 @@ import pytest
 
 from skills_refresh.cli import VERBS
 from skills_refresh.config import KEYS, load_config
+from skills_refresh.health import CAUSES
 
 from .conftest import SkillsRoot
 
@@ -31,6 +32,11 @@ def test_the_python_runs(
     assert capsys.readouterr().out
 
 
+def table(first: str) -> str:
+    """The rows of the table whose first column is called `first`."""
+    return README.split(f"| {first} |")[1].split("|---|\n")[1].split("\n\n")[0]
+
+
 def test_the_settings_are_all_there_and_read(tmp_path: Path) -> None:
     (tmp_path / "skills-refresh.toml").write_text(blocks("toml")[0])
     config = load_config(directory=tmp_path, environment={})
@@ -39,7 +45,12 @@ def test_the_settings_are_all_there_and_read(tmp_path: Path) -> None:
 
 
 def test_the_table_names_every_verb() -> None:
-    assert re.findall(r"^\| `(\w+)", README, re.MULTILINE) == list(VERBS)
+    assert re.findall(r"^\| `(\w+)", table("verb"), re.MULTILINE) == list(VERBS)
+
+
+def test_the_table_names_every_reason_of_health() -> None:
+    named = [re.findall(r"`([a-z-]+)`", line.split("|")[1]) for line in table("reason").splitlines()]
+    assert {reason for reasons in named for reason in reasons} == set(CAUSES) - {""}
 
 
 def test_ci_runs_the_test_command_of_the_readme() -> None:
