@@ -1,4 +1,4 @@
-"""What runs in a process of its own when `bench.py` measures, and how it is started, asked and ended.
+"""What runs in a process of its own when `bench.py` measures; `bench_processes.py` starts, asks and ends it.
 
 A side is started as `bench_sides.py NAME ARGUMENT...` and prints lines of JSON. Sides that read (`open`, the bare
 loops) time themselves; sides that write tell when they wrote what; `observe` watches and answers questions. Clocks are
@@ -10,19 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 Answer = dict[str, Any]
-
-# A side that has not ended so long after it was asked to is killed.
-PATIENCE_S = 30
 
 
 # -- sides that read --------------------------------------------------------------------------------------------------
@@ -163,96 +157,6 @@ _SIDES: dict[str, Callable[..., Answer]] = {
     "write-files": _write_files,
     "observe": _observe,
 }
-
-
-# -- starting, asking, ending -----------------------------------------------------------------------------------------
-
-
-def run_side(name: str, *arguments: object) -> Answer:
-    """What the side `name` says, when it has ended. Raises `CalledProcessError` where it failed."""
-    done = subprocess.run(_command(name, arguments), stdout=subprocess.PIPE, check=True, env=_environment())
-    answer: Answer = json.loads(done.stdout)
-    return answer
-
-
-def import_seconds(statement: str) -> float:
-    """How long `statement` takes as the first of a fresh interpreter."""
-    code = f"import time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
-    return float(subprocess.check_output([sys.executable, "-c", code], env=_environment()))
-
-
-class Observer:
-    """The side `observe` on `trees`, in its own process while the block lasts."""
-
-    def __init__(self, *trees: Path) -> None:
-        self._process = subprocess.Popen(
-            _command("observe", trees), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
-        )
-        self.skills: int = self.ask("ready")
-
-    def ask(self, word: str) -> Any:
-        """The answer to `word`: published, cpu, changes or files."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the observer ended before it answered {word!r}; what it printed says why")
-        return json.loads(line)
-
-    def __enter__(self) -> Observer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._process.communicate(timeout=PATIENCE_S)  # closes its standard input, which ends it
-        finally:
-            self._process.kill()
-
-
-@contextmanager
-def watch_command(tree: Path) -> Iterator[int]:
-    """The process id of `skills-refresh watch --json` on `tree`, from its `ready` line to the end of the block."""
-    with _child(["-m", "skills_refresh", "watch", "--json", str(tree)], cwd=tree.parent) as (pid, line):
-        if json.loads(line).get("type") != "ready":
-            raise RuntimeError(f"watch began with {line!r} and not with a ready line")
-        yield pid
-
-
-@contextmanager
-def bare_interpreter() -> Iterator[int]:
-    """The process id of an interpreter that does nothing."""
-    with _child(["-c", "import signal; print(flush=True); signal.pause()"], cwd=Path.cwd()) as (pid, _):
-        yield pid
-
-
-@contextmanager
-def _child(arguments: Sequence[str], *, cwd: Path) -> Iterator[tuple[int, str]]:
-    """A Python process and the first line that it printed; it is ended with the block."""
-    command = [sys.executable, *arguments]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=cwd, env=_environment()
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.pid, process.stdout.readline()
-        finally:
-            process.terminate()
-
-
-def _command(name: str, arguments: Sequence[object]) -> list[str]:
-    return [sys.executable, __file__, name, *map(str, arguments)]
-
-
-def _environment() -> dict[str, str]:
-    """The environment without the user's settings: the defaults are what is measured. And with bytecode kept, or an
-    import would measure the compiler."""
-    dropped = ("SKILLS_REFRESH_", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"XDG_CONFIG_HOME": os.devnull}
 
 
 if __name__ == "__main__":

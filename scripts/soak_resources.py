@@ -1,13 +1,12 @@
-"""What the watching process holds, counted from outside through /proc, and whether it grows (Linux)."""
+"""What the watching process holds, counted from outside, and whether it grows."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import linear_regression
+
+from process_figures import descriptors, kernel_watches, megabytes, threads
 
 # Flat means: the line through all checkpoints rises by no more than this between the first and the last. What is held
 # differs from one checkpoint to the next for good reasons: the engine keeps up to eight generations of watches, of
@@ -34,26 +33,13 @@ class Checkpoint:
 
 def checkpoint(pid: int, rounds: int) -> Checkpoint:
     """What the process `pid` holds now."""
-    process = Path(f"/proc/{pid}")
-    status = dict(line.split(":", 1) for line in (process / "status").read_text(encoding="utf-8").splitlines())
     return Checkpoint(
         rounds=rounds,
-        descriptors=len(os.listdir(process / "fd")),
-        threads=int(status["Threads"]),
+        descriptors=len(descriptors(pid)),
+        threads=threads(pid),
         watches=kernel_watches(pid),
-        megabytes=int(status["VmRSS"].split()[0]) / 1_024,
+        megabytes=megabytes(pid, "VmRSS"),
     )
-
-
-def kernel_watches(pid: int) -> int:
-    """How many inotify watches the process `pid` holds."""
-    count = 0
-    for descriptor in os.listdir(f"/proc/{pid}/fd"):
-        with suppress(FileNotFoundError):  # closed meanwhile
-            if os.readlink(f"/proc/{pid}/fd/{descriptor}") == "anon_inode:inotify":
-                info = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text(encoding="ascii")
-                count += sum(line.startswith("inotify ") for line in info.splitlines())
-    return count
 
 
 def rises(checkpoints: Sequence[Checkpoint]) -> dict[str, float]:
