@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench_processes import Observer, run_side
 from bench_rows import QUIET_S, Bench, Row, at_most, exactly
-from make_tree import make_plain
+from plain_tree import make_plain
 
 # How long what was written may take to be told. An audit, every 14 s, would find everything, and prove nothing.
 SETTLE_S = 5.0

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench_processes import bare_interpreter, import_seconds, run_side, watch_command
 from bench_rows import QUIET_S, Bench, Row, at_most, exactly, rotated
-from make_tree import make_svg, make_venv
+from plain_tree import make_svg, make_venv
 from process_figures import cpu_seconds, descriptors, kernel_watches, megabytes
 
 # What the walk that counts relevant directories leaves out, besides hidden names.

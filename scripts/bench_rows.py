@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from make_tree import make_plain
+from plain_tree import make_plain
 
 # Written files must be older than the tick of any clock that stamps them, or reading them again is rightly cautious.
 AGE_S = 1.1

@@ -79,7 +79,7 @@ def _write_edits(count: str, pause_s: str, *trees: str) -> Answer:
     """Edits `count` plain skills spread over `trees`, one after another; tells when it began each and what it wrote."""
     from hashlib import sha256
 
-    from make_tree import plain_skill_text
+    from plain_tree import plain_skill_text
 
     skills = sorted(path for tree in trees for path in Path(tree).iterdir())
     step = len(skills) // int(count)
@@ -96,7 +96,7 @@ def _write_edits(count: str, pause_s: str, *trees: str) -> Answer:
 
 def _write_skills(tree: str, count: str) -> Answer:
     """Writes `count` new plain skills into `tree`, as fast as it can."""
-    from make_tree import make_plain
+    from plain_tree import make_plain
 
     began = time.perf_counter()
     make_plain(Path(tree), int(count), prefix="storm")
