@@ -24,6 +24,7 @@ from pathlib import Path
 from bench_changes import measure_excluded, measure_latency, measure_scale, measure_storm
 from bench_costs import measure_heavy_trees, measure_idle, measure_imports, measure_memory, measure_open
 from bench_rows import Bench, Row
+from bench_storms import measure_host, measure_overflow, measure_writers
 
 # Above this, other processes have spoilt the figures.
 BUSY_PERCENT = 5.0
@@ -36,6 +37,9 @@ MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
     "heavy": measure_heavy_trees,
     "excluded": measure_excluded,
     "storm": measure_storm,
+    "overflow": measure_overflow,
+    "writers": measure_writers,
+    "host": measure_host,
     "scale": measure_scale,
     "memory": measure_memory,
 }

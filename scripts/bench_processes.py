@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from bench_sides import Answer
 
 # A side that has not ended so long after it was asked to is killed.
 PATIENCE_S = 30
+_AskedSide = TypeVar("_AskedSide", bound="AskedSide")
 _SIDES = Path(__file__).with_name("bench_sides.py")
 
 
@@ -29,33 +31,44 @@ def run_side(name: str, *arguments: object) -> Answer:
     return answer
 
 
+def run_sides(name: str, arguments: Sequence[Sequence[object]]) -> None:
+    """Runs a side `name` for each of `arguments`, all at once, to their end. Raises `RuntimeError` where one failed."""
+    sides = [
+        subprocess.Popen(_command(name, each), stdout=subprocess.DEVNULL, env=_environment()) for each in arguments
+    ]
+    failed = [side.args for side in sides if side.wait()]
+    if failed:
+        raise RuntimeError(f"these failed; what they printed says why: {failed}")
+
+
 def import_seconds(statement: str) -> float:
     """How long `statement` takes as the first of a fresh interpreter."""
     code = f"import time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
     return float(subprocess.check_output([sys.executable, "-c", code], env=_environment()))
 
 
-class Observer:
-    """The side `observe` on `trees`, in its own process while the block lasts."""
+class AskedSide:
+    """The side `name`, in its own process while the block lasts, to be asked."""
 
-    def __init__(self, *trees: Path) -> None:
+    def __init__(self, name: str, *arguments: object) -> None:
+        self._name = name
         self._process = subprocess.Popen(
-            _command("observe", trees), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
+            _command(name, arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
         )
-        self.skills: int = self.ask("ready")
+        self.pid = self._process.pid
 
     def ask(self, word: str) -> Any:
-        """The answer to `word`: published, cpu, changes or files."""
+        """What the side answers to `word`."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(word + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the observer ended before it answered {word!r}; what it printed says why")
+            raise RuntimeError(f"{self._name} ended before it answered {word!r}; what it printed says why")
         return json.loads(line)
 
-    def __enter__(self) -> Observer:
+    def __enter__(self: _AskedSide) -> _AskedSide:
         return self
 
     def __exit__(
@@ -65,6 +78,23 @@ class Observer:
             self._process.communicate(timeout=PATIENCE_S)  # closes its standard input, which ends it
         finally:
             self._process.kill()
+
+
+class Observer(AskedSide):
+    """The side `observe` on `trees`. `skills` is how many it found at first."""
+
+    def __init__(self, *trees: Path) -> None:
+        super().__init__("observe", *trees)
+        self.skills: int = self.ask("ready")
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Stops all of its threads while the block lasts, as a busy machine or a laptop's lid does."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
 
 @contextmanager

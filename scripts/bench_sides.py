@@ -1,9 +1,9 @@
 """What runs in a process of its own when `bench.py` measures; `bench_processes.py` starts, asks and ends it.
 
 A side is started as `bench_sides.py NAME ARGUMENT...` and prints lines of JSON. Sides that read (`open`, the bare
-loops) time themselves; sides that write tell when they wrote what; `observe` watches and answers questions. Clocks are
-`time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs them,
-because what one side loads must not weigh on another.
+loops) time themselves; sides that write tell when they wrote what; `observe` and `host` watch and answer questions.
+Clocks are `time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs
+them, because what one side loads must not weigh on another.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from pathlib import Path
 from typing import Any
 
 Answer = dict[str, Any]
+
+# How often the task in a host's loop wakes.
+WAKE_S = 0.005
 
 
 # -- sides that read --------------------------------------------------------------------------------------------------
@@ -94,12 +97,12 @@ def _write_edits(count: str, pause_s: str, *trees: str) -> Answer:
     return {"edits": edits}
 
 
-def _write_skills(tree: str, count: str) -> Answer:
+def _write_skills(tree: str, count: str, prefix: str = "storm") -> Answer:
     """Writes `count` new plain skills into `tree`, as fast as it can."""
     from plain_tree import make_plain
 
     began = time.perf_counter()
-    make_plain(Path(tree), int(count), prefix="storm")
+    make_plain(Path(tree), int(count), prefix=prefix)
     return {"seconds": time.perf_counter() - began}
 
 
@@ -115,7 +118,26 @@ def _write_files(directory: str, count: str) -> Answer:
     return {"seconds": time.perf_counter() - began}
 
 
-# -- the side that watches --------------------------------------------------------------------------------------------
+def _write_overflow(skill: str, icons: str, skills: str) -> Answer:
+    """Writes `icons` SVGs into the directory of a plain `skill`, and then, when no event is kept any more, `skills`
+    new skills beside it; edits that skill, and deletes one of its files."""
+    from plain_tree import plain_skill_text
+
+    directory = Path(skill)
+    began = time.perf_counter()
+    for number in range(int(icons)):
+        with open(directory / f"references/icon-{number:05}.svg", "wb") as file:
+            file.write(b'<svg xmlns="http://www.w3.org/2000/svg"/>\n')
+    for number in range(int(skills)):
+        new = directory.with_name(f"overflow-{number:03}")
+        new.mkdir()
+        (new / "SKILL.md").write_bytes(plain_skill_text(new.name))
+    (directory / "SKILL.md").write_bytes(plain_skill_text(directory.name, "Edited in the storm."))
+    (directory / "scripts/run.py").unlink()
+    return {"seconds": time.perf_counter() - began}
+
+
+# -- the sides that watch ------------------------------------------------------------------------------------------
 
 
 def _observe(*trees: str) -> Answer:
@@ -131,6 +153,11 @@ def _observe(*trees: str) -> Answer:
 
     with watch(*trees) as workspace:
         workspace.subscribe(on_change)
+
+        def hashes() -> dict[str, str | None]:
+            skills = workspace.snapshot.skills.values()
+            return {str(skill.directory / file.path): file.sha256 for skill in skills for file in skill.files}
+
         answers: dict[str, Callable[[], object]] = {
             "ready": lambda: len(workspace.snapshot.skills),
             "published": lambda: [change[2] for change in changes],
@@ -142,9 +169,47 @@ def _observe(*trees: str) -> Answer:
                 for file in skill.files
                 if file.size
             ],
+            "hashes": hashes,
+            "sync": lambda: workspace.sync().version,
         }
         for line in sys.stdin:
             print(json.dumps(answers[line.strip()]()), flush=True)
+    return {}
+
+
+def _host(tree: str, what: str) -> Answer:
+    """A host's event loop, in which a task wakes every few milliseconds, while a workspace on `tree` is open, if `what`
+    is "workspace". Answers each line on standard input with the longest time between two wakes since the last one."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from skills_refresh import SkillsChanged, watch
+
+    async def on_change(change: SkillsChanged) -> None:
+        change.snapshot.prompt()
+
+    async def host() -> None:
+        longest_s = 0.0
+
+        async def tick() -> None:
+            nonlocal longest_s
+            last = time.perf_counter()
+            while True:
+                await asyncio.sleep(WAKE_S)
+                now = time.perf_counter()
+                longest_s, last = max(longest_s, now - last), now
+
+        ticking = asyncio.create_task(tick())
+        async with AsyncExitStack() as stack:
+            if what == "workspace":
+                workspace = await stack.enter_async_context(watch(tree))
+                workspace.subscribe(on_change)
+            while await asyncio.to_thread(sys.stdin.readline):
+                answer, longest_s = longest_s, 0.0
+                print(json.dumps(answer), flush=True)
+        ticking.cancel()
+
+    asyncio.run(host())
     return {}
 
 
@@ -155,7 +220,9 @@ _SIDES: dict[str, Callable[..., Answer]] = {
     "write-edits": _write_edits,
     "write-skills": _write_skills,
     "write-files": _write_files,
+    "write-overflow": _write_overflow,
     "observe": _observe,
+    "host": _host,
 }
 
 

@@ -17,7 +17,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from math import inf
 from pathlib import Path
 from random import SystemRandom
 
@@ -28,6 +29,8 @@ from soak_side import Watching
 
 MINUTES = 10.0
 PROGRESS_S = 10.0
+# What was lost may stay lost, and every later round would say so again.
+MAX_LOSSES = 5
 _UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 
@@ -53,12 +56,14 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _rounds(soak: Soak, began: float, *, minutes: float | None, rounds: int | None) -> None:
-    """Rounds until so many `minutes` have passed, or so many `rounds` are done."""
+    """Rounds until so many `minutes` have passed, so many `rounds` are done, or too much was lost."""
     if minutes is None and rounds is None:
         minutes = MINUTES
     told = began
     tally = soak.tally
-    while (minutes is None or time.monotonic() - began < 60 * minutes) and (rounds is None or tally.rounds < rounds):
+    deadline = began + 60 * minutes if minutes is not None else inf
+    last = rounds if rounds is not None else inf
+    while time.monotonic() < deadline and tally.rounds < last and len(tally.losses) < MAX_LOSSES:
         soak.round()
         now = time.monotonic()
         if sys.stderr.isatty() and now - told >= PROGRESS_S:
@@ -112,7 +117,8 @@ def as_json(tally: Tally, *, seed: int, seconds: float) -> str:
         "growing": growing(tally.checkpoints),
         "rises": rises(tally.checkpoints),
     }
-    return json.dumps({**verdict, **asdict(tally)}, indent=1) + "\n"
+    counted = {item.name: getattr(tally, item.name) for item in fields(tally)}
+    return json.dumps({**verdict, **counted}, indent=1, default=asdict) + "\n"
 
 
 def enter_namespace() -> int:

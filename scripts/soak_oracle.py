@@ -14,8 +14,9 @@ from typing import TypedDict
 from skills_refresh import Snapshot
 from skills_refresh.model import SkillFile
 
-# A difference of thousands of files is shown by its first lines.
-SHOWN_LINES = 20
+# A difference of thousands of files is shown by the beginning of its first lines.
+SHOWN_LINES = 12
+SHOWN_CHARACTERS = 240
 
 FileView = list[object]
 
@@ -84,7 +85,8 @@ def _differing(what: str, live: Mapping[str, object], fresh: Mapping[str, object
         elif key not in fresh:
             lines.append(f"{what} {key!r} is in the snapshot, and not on disk: {live[key]}")
         elif live[key] != fresh[key]:
-            lines.append(f"{what} {key!r} is {live[key]} in the snapshot, and {fresh[key]} on disk")
+            lines.append(f"{what} {key!r} is in the snapshot {live[key]}")
+            lines.append(f"{' ' * len(what)} {' ' * len(repr(key))} and on disk     {fresh[key]}")
     return lines
 
 
@@ -117,4 +119,4 @@ def _hash(text: str) -> str:
 
 def summary(lines: Sequence[str]) -> str:
     """`lines`, indented, as one text."""
-    return "\n".join(f"    {line[:400]}" for line in lines)
+    return "\n".join(f"    {line[:SHOWN_CHARACTERS]}" for line in lines)

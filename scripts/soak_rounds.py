@@ -138,7 +138,7 @@ class Soak:
         while (held := kernel_watches(self._watching.pid)) != wanted:
             if time.monotonic() > deadline:
                 self._lost("watches", what, [f"{held} kernel watches for {wanted} directories"], self._watching.look())
-                break
+                return
             time.sleep(0.1)
         self.tally.checkpoints.append(checkpoint(self._watching.pid, self.tally.rounds))
 
