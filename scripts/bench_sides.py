@@ -189,28 +189,31 @@ def _host(tree: str, what: str) -> Answer:
         change.snapshot.prompt()
 
     async def host() -> None:
-        longest_s = 0.0
-
-        async def tick() -> None:
-            nonlocal longest_s
-            last = time.perf_counter()
-            while True:
-                await asyncio.sleep(WAKE_S)
-                now = time.perf_counter()
-                longest_s, last = max(longest_s, now - last), now
-
-        ticking = asyncio.create_task(tick())
+        gaps = [0.0]
+        ticking = asyncio.create_task(_note_gaps(gaps))
         async with AsyncExitStack() as stack:
             if what == "workspace":
                 workspace = await stack.enter_async_context(watch(tree))
                 workspace.subscribe(on_change)
             while await asyncio.to_thread(sys.stdin.readline):
-                answer, longest_s = longest_s, 0.0
-                print(json.dumps(answer), flush=True)
+                longest, gaps[:] = max(gaps), [0.0]
+                print(json.dumps(longest), flush=True)
         ticking.cancel()
 
     asyncio.run(host())
     return {}
+
+
+async def _note_gaps(gaps: list[float]) -> None:
+    """Wakes again and again, and appends the seconds between two wakes to `gaps`."""
+    import asyncio
+
+    last = time.perf_counter()
+    while True:
+        await asyncio.sleep(WAKE_S)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
 
 
 _SIDES: dict[str, Callable[..., Answer]] = {

@@ -36,14 +36,15 @@ _UNSHARE = ["unshare", "--user", "--map-root-user", "--mount"]
 
 def run(given: argparse.Namespace) -> int:
     """Soaks as `given`, prints the table, writes the file; returns the exit status."""
-    print(f"seed {given.seed}", flush=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="skills-refresh-soak-") as directory:
         disk = Disk(base_directory(directory))
         disk.reset()
         with Watching(disk.roots) as watching:
             soak = Soak(disk, watching, seed=given.seed, in_namespace=given.inside)
+            watching.look()  # answers when it watches: what happens from here on must not be missed
             try:
+                print(f"seed {given.seed}", flush=True)
                 _rounds(soak, began, minutes=given.minutes, rounds=given.rounds)
             except KeyboardInterrupt:
                 print("interrupted; so far:")
