@@ -14,7 +14,10 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skills_refresh import Snapshot
 
 Answer = dict[str, Any]
 
@@ -154,27 +157,30 @@ def _observe(*trees: str) -> Answer:
     with watch(*trees) as workspace:
         workspace.subscribe(on_change)
 
-        def hashes() -> dict[str, str | None]:
-            skills = workspace.snapshot.skills.values()
-            return {str(skill.directory / file.path): file.sha256 for skill in skills for file in skill.files}
-
         answers: dict[str, Callable[[], object]] = {
             "ready": lambda: len(workspace.snapshot.skills),
             "published": lambda: [change[2] for change in changes],
             "cpu": time.process_time,
             "changes": lambda: changes,
-            "files": lambda: [
-                str(skill.directory / file.path)
-                for skill in workspace.snapshot.skills.values()
-                for file in skill.files
-                if file.size
-            ],
-            "hashes": hashes,
+            "files": lambda: _files(workspace.snapshot),
+            "hashes": lambda: _hashes(workspace.snapshot),
             "sync": lambda: workspace.sync().version,
         }
         for line in sys.stdin:
             print(json.dumps(answers[line.strip()]()), flush=True)
     return {}
+
+
+def _files(snapshot: Snapshot) -> list[str]:
+    """The paths of all files that skills are made of; one that is empty was only just begun."""
+    skills = snapshot.skills.values()
+    return [str(skill.directory / file.path) for skill in skills for file in skill.files if file.size]
+
+
+def _hashes(snapshot: Snapshot) -> dict[str, str | None]:
+    """What the files hold that skills are made of."""
+    skills = snapshot.skills.values()
+    return {str(skill.directory / file.path): file.sha256 for skill in skills for file in skill.files}
 
 
 def _host(tree: str, what: str) -> Answer:

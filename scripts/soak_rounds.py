@@ -15,14 +15,13 @@ from pathlib import Path
 from random import Random
 
 from process_figures import kernel_watches
+from skills_refresh import scan
 from soak_disk import Disk
 from soak_faults import FAULTS, NAMESPACE_FAULTS, SLOW_FAULTS, Fault
 from soak_operations import OPERATIONS
 from soak_oracle import difference, summary, view_of
 from soak_resources import Checkpoint, checkpoint
 from soak_side import Answer, Watching
-
-from skills_refresh import scan
 
 # What only an audit can find is right within this time, and so is everything else.
 RIGHT_WITHIN_S = 15.0

@@ -21,9 +21,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypedDict
 
-from soak_oracle import View, view_of
-
 from skills_refresh import Engine, SkillsChanged, Workspace
+from soak_oracle import View, view_of
 
 # Few, so that they are used up quickly; the engine needs some thirty.
 MAX_DESCRIPTORS = 256

@@ -12,14 +12,14 @@ from pathlib import Path
 from random import Random
 
 import pytest
+
+from skills_refresh import Workspace, scan
 from soak_disk import Disk
 from soak_operations import OPERATIONS
 from soak_oracle import View, difference, view_of
 from soak_resources import Checkpoint, growing
 from soak_rounds import Soak
 from soak_side import Watching
-
-from skills_refresh import Workspace, scan
 
 from .conftest import SkillsRoot, wait_for
 
