@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -100,7 +101,7 @@ def test_a_last_good_version_is_no_difference_and_hides_no_other(
 
 
 def checkpoints(**step: float) -> list[Checkpoint]:
-    """Forty rounds, five apart, in which each figure grows by `step` a round."""
+    """Eight of them, five rounds apart; each figure grows by `step` a round."""
     figures = {"descriptors": 12, "threads": 5, "watches": 75, "megabytes": 30.0}
     return [
         Checkpoint(rounds, **{name: figure + step.get(name, 0) * rounds for name, figure in figures.items()})  # type: ignore[arg-type]  # figures are numbers
@@ -112,6 +113,13 @@ def checkpoints(**step: float) -> list[Checkpoint]:
 def test_what_leaks_once_a_round_grows(name: str) -> None:
     assert growing(checkpoints()) == []
     assert growing(checkpoints(**{name: 1.0})) == [name]
+
+
+def test_memory_that_rises_while_the_soak_warms_up_does_not_grow() -> None:
+    warm = checkpoints()[2:]
+    cold = [replace(point, rounds=point.rounds - 10, megabytes=5.0) for point in warm[:2]]
+    assert growing(cold + warm) == []
+    assert growing(warm + [replace(point, rounds=point.rounds + 40, megabytes=60.0) for point in warm]) == ["megabytes"]
 
 
 def test_two_disks_suffer_the_same_from_the_same_seed(tmp_path: Path) -> None:
