@@ -1,28 +1,28 @@
-"""What runs in a process of its own when `bench.py` measures, and how it is started, asked and ended.
+"""What runs in a process of its own when `bench.py` measures; `bench_processes.py` starts, asks and ends it.
 
 A side is started as `bench_sides.py NAME ARGUMENT...` and prints lines of JSON. Sides that read (`open`, the bare
-loops) time themselves; sides that write tell when they wrote what; `observe` watches and answers questions. Clocks are
-`time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs them,
-because what one side loads must not weigh on another.
+loops) time themselves; sides that write tell when they wrote what; `observe` and `host` watch and answer questions.
+Clocks are `time.monotonic_ns`, which all processes of a Linux machine share. Modules are imported where a side needs
+them, because what one side loads must not weigh on another.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from skills_refresh import Snapshot
 
 Answer = dict[str, Any]
 
-# A side that has not ended so long after it was asked to is killed.
-PATIENCE_S = 30
+# How often the task in a host's loop wakes.
+WAKE_S = 0.005
 
 
 # -- sides that read --------------------------------------------------------------------------------------------------
@@ -85,7 +85,7 @@ def _write_edits(count: str, pause_s: str, *trees: str) -> Answer:
     """Edits `count` plain skills spread over `trees`, one after another; tells when it began each and what it wrote."""
     from hashlib import sha256
 
-    from make_tree import plain_skill_text
+    from plain_tree import plain_skill_text
 
     skills = sorted(path for tree in trees for path in Path(tree).iterdir())
     step = len(skills) // int(count)
@@ -100,12 +100,12 @@ def _write_edits(count: str, pause_s: str, *trees: str) -> Answer:
     return {"edits": edits}
 
 
-def _write_skills(tree: str, count: str) -> Answer:
+def _write_skills(tree: str, count: str, prefix: str = "storm") -> Answer:
     """Writes `count` new plain skills into `tree`, as fast as it can."""
-    from make_tree import make_plain
+    from plain_tree import make_plain
 
     began = time.perf_counter()
-    make_plain(Path(tree), int(count), prefix="storm")
+    make_plain(Path(tree), int(count), prefix=prefix)
     return {"seconds": time.perf_counter() - began}
 
 
@@ -121,7 +121,26 @@ def _write_files(directory: str, count: str) -> Answer:
     return {"seconds": time.perf_counter() - began}
 
 
-# -- the side that watches --------------------------------------------------------------------------------------------
+def _write_overflow(skill: str, icons: str, skills: str) -> Answer:
+    """Writes `icons` SVGs into the directory of a plain `skill`, and then, when no event is kept any more, `skills`
+    new skills beside it; edits that skill, and deletes one of its files."""
+    from plain_tree import plain_skill_text
+
+    directory = Path(skill)
+    began = time.perf_counter()
+    for number in range(int(icons)):
+        with open(directory / f"references/icon-{number:05}.svg", "wb") as file:
+            file.write(b'<svg xmlns="http://www.w3.org/2000/svg"/>\n')
+    for number in range(int(skills)):
+        new = directory.with_name(f"overflow-{number:03}")
+        new.mkdir()
+        (new / "SKILL.md").write_bytes(plain_skill_text(new.name))
+    (directory / "SKILL.md").write_bytes(plain_skill_text(directory.name, "Edited in the storm."))
+    (directory / "scripts/run.py").unlink()
+    return {"seconds": time.perf_counter() - began}
+
+
+# -- the sides that watch ------------------------------------------------------------------------------------------
 
 
 def _observe(*trees: str) -> Answer:
@@ -137,21 +156,70 @@ def _observe(*trees: str) -> Answer:
 
     with watch(*trees) as workspace:
         workspace.subscribe(on_change)
+
         answers: dict[str, Callable[[], object]] = {
             "ready": lambda: len(workspace.snapshot.skills),
             "published": lambda: [change[2] for change in changes],
             "cpu": time.process_time,
             "changes": lambda: changes,
-            "files": lambda: [
-                str(skill.directory / file.path)
-                for skill in workspace.snapshot.skills.values()
-                for file in skill.files
-                if file.size
-            ],
+            "files": lambda: _files(workspace.snapshot),
+            "hashes": lambda: _hashes(workspace.snapshot),
+            "sync": lambda: workspace.sync().version,
         }
         for line in sys.stdin:
             print(json.dumps(answers[line.strip()]()), flush=True)
     return {}
+
+
+def _files(snapshot: Snapshot) -> list[str]:
+    """The paths of all files that skills are made of; one that is empty was only just begun."""
+    skills = snapshot.skills.values()
+    return [str(skill.directory / file.path) for skill in skills for file in skill.files if file.size]
+
+
+def _hashes(snapshot: Snapshot) -> dict[str, str | None]:
+    """What the files hold that skills are made of."""
+    skills = snapshot.skills.values()
+    return {str(skill.directory / file.path): file.sha256 for skill in skills for file in skill.files}
+
+
+def _host(tree: str, what: str) -> Answer:
+    """A host's event loop, in which a task wakes every few milliseconds, while a workspace on `tree` is open, if `what`
+    is "workspace". Answers each line on standard input with the longest time between two wakes since the last one."""
+    import asyncio
+    from contextlib import AsyncExitStack
+
+    from skills_refresh import SkillsChanged, watch
+
+    async def on_change(change: SkillsChanged) -> None:
+        change.snapshot.prompt()
+
+    async def host() -> None:
+        gaps = [0.0]
+        ticking = asyncio.create_task(_note_gaps(gaps))
+        async with AsyncExitStack() as stack:
+            if what == "workspace":
+                workspace = await stack.enter_async_context(watch(tree))
+                workspace.subscribe(on_change)
+            while await asyncio.to_thread(sys.stdin.readline):
+                longest, gaps[:] = max(gaps), [0.0]
+                print(json.dumps(longest), flush=True)
+        ticking.cancel()
+
+    asyncio.run(host())
+    return {}
+
+
+async def _note_gaps(gaps: list[float]) -> None:
+    """Wakes again and again, and appends the seconds between two wakes to `gaps`."""
+    import asyncio
+
+    last = time.perf_counter()
+    while True:
+        await asyncio.sleep(WAKE_S)
+        now = time.perf_counter()
+        gaps.append(now - last)
+        last = now
 
 
 _SIDES: dict[str, Callable[..., Answer]] = {
@@ -161,98 +229,10 @@ _SIDES: dict[str, Callable[..., Answer]] = {
     "write-edits": _write_edits,
     "write-skills": _write_skills,
     "write-files": _write_files,
+    "write-overflow": _write_overflow,
     "observe": _observe,
+    "host": _host,
 }
-
-
-# -- starting, asking, ending -----------------------------------------------------------------------------------------
-
-
-def run_side(name: str, *arguments: object) -> Answer:
-    """What the side `name` says, when it has ended. Raises `CalledProcessError` where it failed."""
-    done = subprocess.run(_command(name, arguments), stdout=subprocess.PIPE, check=True, env=_environment())
-    answer: Answer = json.loads(done.stdout)
-    return answer
-
-
-def import_seconds(statement: str) -> float:
-    """How long `statement` takes as the first of a fresh interpreter."""
-    code = f"import time; began = time.perf_counter(); {statement}; print(time.perf_counter() - began)"
-    return float(subprocess.check_output([sys.executable, "-c", code], env=_environment()))
-
-
-class Observer:
-    """The side `observe` on `trees`, in its own process while the block lasts."""
-
-    def __init__(self, *trees: Path) -> None:
-        self._process = subprocess.Popen(
-            _command("observe", trees), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
-        )
-        self.skills: int = self.ask("ready")
-
-    def ask(self, word: str) -> Any:
-        """The answer to `word`: published, cpu, changes or files."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(word + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the observer ended before it answered {word!r}; what it printed says why")
-        return json.loads(line)
-
-    def __enter__(self) -> Observer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        try:
-            self._process.communicate(timeout=PATIENCE_S)  # closes its standard input, which ends it
-        finally:
-            self._process.kill()
-
-
-@contextmanager
-def watch_command(tree: Path) -> Iterator[int]:
-    """The process id of `skills-refresh watch --json` on `tree`, from its `ready` line to the end of the block."""
-    with _child(["-m", "skills_refresh", "watch", "--json", str(tree)], cwd=tree.parent) as (pid, line):
-        if json.loads(line).get("type") != "ready":
-            raise RuntimeError(f"watch began with {line!r} and not with a ready line")
-        yield pid
-
-
-@contextmanager
-def bare_interpreter() -> Iterator[int]:
-    """The process id of an interpreter that does nothing."""
-    with _child(["-c", "import signal; print(flush=True); signal.pause()"], cwd=Path.cwd()) as (pid, _):
-        yield pid
-
-
-@contextmanager
-def _child(arguments: Sequence[str], *, cwd: Path) -> Iterator[tuple[int, str]]:
-    """A Python process and the first line that it printed; it is ended with the block."""
-    command = [sys.executable, *arguments]
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=cwd, env=_environment()
-    ) as process:
-        try:
-            assert process.stdout is not None
-            yield process.pid, process.stdout.readline()
-        finally:
-            process.terminate()
-
-
-def _command(name: str, arguments: Sequence[object]) -> list[str]:
-    return [sys.executable, __file__, name, *map(str, arguments)]
-
-
-def _environment() -> dict[str, str]:
-    """The environment without the user's settings: the defaults are what is measured. And with bytecode kept, or an
-    import would measure the compiler."""
-    dropped = ("SKILLS_REFRESH_", "PYTHONDONTWRITEBYTECODE")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"XDG_CONFIG_HOME": os.devnull}
 
 
 if __name__ == "__main__":
