@@ -56,6 +56,7 @@ class EngineLoop:
         self._next_poll = 0.0
         self._pause = FIRST_PAUSE_S
         self._names_lost = False
+        self._unfinished: Reason | None = None
         self._told: dict[WatchedRoot, tuple[str, str]] = {}
 
     # -- turns ------------------------------------------------------------------------------------------------------
@@ -78,7 +79,7 @@ class EngineLoop:
             if now >= self._debounce.ready_at():
                 self._publish("watch")
         elif self._reconciler.pending:
-            self._publish("audit")
+            self._publish(self._unfinished or "audit")
 
     def failed(self) -> None:
         """After a failure that nobody foresaw: everything is to be read again, and until it is, health says so."""
@@ -97,7 +98,7 @@ class EngineLoop:
         """Opens the roots of `workspace` and publishes its first snapshot."""
         roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
         try:
-            self._publish("roots")
+            self._publish_all("roots")
         except BaseException:
             for watched in roots:
                 self._reconciler.release(watched)
@@ -122,7 +123,7 @@ class EngineLoop:
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
-        self._publish(reason)
+        self._publish_all(reason)
 
     def files_digest(self, workspace: Workspace) -> str:
         """The digest over the files that are known below the roots of `workspace`."""
@@ -166,6 +167,8 @@ class EngineLoop:
 
     def _until_due(self) -> float:
         """Seconds until something is to be done, if nothing happens before."""
+        if self._unfinished is not None:
+            return 0.0
         now = self._clock.monotonic()
         due = [self._next_round - now, *(watched.next_audit - now for watched in self._reconciler.roots.values())]
         if self._reconciler.polls:
@@ -185,8 +188,14 @@ class EngineLoop:
 
     # -- publishing -------------------------------------------------------------------------------------------------
 
+    def _publish_all(self, reason: Reason) -> None:
+        """Publishes slice after slice until nothing is dirty any more."""
+        self._publish(reason)
+        while self._reconciler.pending:
+            self._publish(reason)
+
     def _publish(self, reason: Reason) -> None:
-        """Reconciles what is dirty now, and publishes where a consumer can see a difference."""
+        """Reconciles what is dirty now, for one slice, and publishes where a consumer can see a difference."""
         began = self._clock.monotonic()
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
@@ -200,10 +209,12 @@ class EngineLoop:
                 workspace._advance(roots, _all_names(roots) | workspace.snapshot.skills.keys(), reason)
             elif any(watched in names for watched in roots):
                 workspace._advance(roots, {name for watched in roots for name in names.get(watched, ())}, reason)
+        self._unfinished = reason if self._reconciler.pending else None
         if self._reconciler.racy:
             self._look_twice_at = self._clock.monotonic() + LOOK_TWICE_S
-        self._reconciler.health.failing = False
-        self._pause = FIRST_PAUSE_S
+        if not self._reconciler.pending:
+            self._reconciler.health.failing = False
+            self._pause = FIRST_PAUSE_S
         self._tell_health()
         self._debounce.looked_away(self._clock.monotonic() - began)
 

@@ -7,6 +7,7 @@ thread, no sleep, and no workspace.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable
 
 from .clock import Clock
@@ -21,6 +22,9 @@ from .watched_root import WatchedRoot
 from .watching.audit import audit
 from .watching.base import Watcher
 from .watching.hints import Dirty
+
+# Reading a large new skill takes seconds. After each slice of so many, other skills have their turn.
+SLICE_S = 0.25
 
 
 class Reconciler:
@@ -156,13 +160,14 @@ class Reconciler:
     # -- reading it -------------------------------------------------------------------------------------------------
 
     def reconcile(self, reason: Reason) -> tuple[dict[WatchedRoot, set[str]], Reason]:
-        """Reads again all that is dirty, to a fix point.
+        """Reads again what is dirty, to a fix point, or for as long as a slice lasts: then the rest is `pending`.
 
         Returns the roots that may look different now, each with the names of the skills that do, and why.
         """
+        until = time.monotonic() + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        while self.pending:
+        while self.pending and (not changes or time.monotonic() < until):
             while self._reopen:
                 watched, reason = self._reopen.popitem()
                 change, differing = watched.open()
@@ -171,7 +176,8 @@ class Reconciler:
             dirty, self._dirty = self._dirty, {}
             for watched, marks in dirty.items():
                 if watched.tree is not None:
-                    change = watched.tree.read_again(marks)
+                    change = watched.tree.read_again(marks, until)
+                    self._mark(watched, change.unread)
                     changes.setdefault(watched, TreeChange()).extend(change)
                     self._arm(watched, change)
         for watched, change in changes.items():

@@ -53,7 +53,9 @@ class WatchedRoot:
 
     def moved(self) -> bool:
         """Whether the root's path leads to another directory than when it was opened, or to none, or to one at last."""
-        return _identify(self.root.path) != self._identity
+        # What was read while the path led nowhere is gone from the tree, its root too, whoever is back there by now.
+        lost = self.tree is not None and self.tree.real_path not in self.tree.directories
+        return lost or _identify(self.root.path) != self._identity
 
     def replaced(self, events: set[Event]) -> bool:
         """Whether `events` say that the root's directory itself was deleted or moved away. Another one may have taken
