@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -67,6 +71,35 @@ def wait_for(condition: Callable[[], object], what: str = "the condition", timeo
         if time.monotonic() > deadline:
             pytest.fail(f"{what} did not come true within {timeout} s")
         time.sleep(0.002)
+
+
+def in_private_mounts(program: str, directory: Path) -> Any:
+    """Runs a Python program in `directory` that may mount what it likes, and returns the JSON that it printed last.
+
+    Its mounts are seen by nobody else and end with it. Skips the test where no such namespace can be had.
+    """
+    trial = _run_unshared(
+        "import subprocess; subprocess.run(['mount', '-t', 'tmpfs', 'none', '.'], check=True)", directory
+    )
+    if trial.returncode != 0:
+        pytest.skip(f"needs a mount namespace of its own: {trial.stderr.strip()}")
+    done = _run_unshared(program, directory)
+    assert (done.returncode, done.stderr) == (0, "")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _run_unshared(program: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    command = ["unshare", "--mount", *user, sys.executable, "-c", program]
+    try:
+        return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
+    except FileNotFoundError:
+        pytest.skip("needs the program unshare, of util-linux")
+
+
+def known_bug(reason: str) -> pytest.MarkDecorator:
+    """Marks a test that fails, in its own asserts, until a bug is mended."""
+    return pytest.mark.xfail(strict=True, reason=reason, raises=(AssertionError, pytest.fail.Exception))
 
 
 @pytest.fixture

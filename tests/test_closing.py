@@ -1,0 +1,168 @@
+"""Closing at any moment: prompt, from anywhere, any number of times, and with nothing left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from typing import NamedTuple
+
+import pytest
+
+from skills_refresh import ClosedError, Engine, Workspace, watch
+from skills_refresh.watching.limits import kernel_watches
+
+from .conftest import SkillsRoot, wait_for
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+CLOSED_WITHIN_S = 2.0
+
+
+class Held(NamedTuple):
+    """What a process holds, of all that the library takes for a while."""
+
+    threads: frozenset[str]
+    descriptors: dict[str, str]
+    watches: int | None
+    mask: frozenset[int]
+    handlers: dict[int, object]
+
+
+def held() -> Held:
+    descriptors = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # that of the listing itself
+            descriptors[name] = os.readlink(f"/proc/self/fd/{name}")
+    return Held(
+        frozenset(os.listdir("/proc/self/task")),
+        descriptors,
+        kernel_watches(),
+        frozenset(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
+        {number: signal.getsignal(number) for number in signal.valid_signals()},
+    )
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    wait_for(lambda: kernel_watches() == 0, "the end of other watches")
+    before = held()
+    yield
+    wait_for(lambda: held() == before, "the end of all that was held")
+
+
+@contextmanager
+def a_storm(root: SkillsRoot) -> Iterator[Callable[[], int]]:
+    """A thread that writes, renames and deletes skills all the time; gives a function that counts its rounds."""
+    over = threading.Event()
+    rounds = 0
+
+    def write() -> None:
+        nonlocal rounds
+        for number in count():
+            if over.is_set():
+                return
+            directory = root.add(f"skill-{number % 50}", body=f"{number}\n", files={"scripts/run.py": "x" * number})
+            if number % 3 == 0:
+                directory.rename(root.path / f"moved-{number}")
+            rounds += 1
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield lambda: rounds
+    finally:
+        over.set()
+        thread.join()
+
+
+def assert_closes_promptly(close: Callable[[], None]) -> None:
+    began = time.monotonic()
+    close()
+    assert time.monotonic() - began < CLOSED_WITHIN_S
+
+
+def test_closing_in_a_storm_is_prompt_and_final(skills_root: SkillsRoot) -> None:
+    with a_storm(skills_root) as rounds:
+        for _ in range(5):
+            _close_in_a_storm(watch(skills_root.path).start(), rounds)
+
+
+def _close_in_a_storm(workspace: Workspace, rounds: Callable[[], int]) -> None:
+    opened = workspace.version
+    wait_for(lambda: workspace.version > opened)
+    assert_closes_promptly(workspace.close)
+    closed, begun = workspace.version, rounds()
+    wait_for(lambda: rounds() > begun + 20, "more of the storm")
+    assert workspace.version == closed
+
+
+def test_one_workspace_closed_in_a_storm_does_not_disturb_another(skills_root: SkillsRoot) -> None:
+    with Engine() as engine:
+        steady = engine.open([skills_root.path])
+        with a_storm(skills_root):
+            for _ in range(20):
+                assert_closes_promptly(engine.open([skills_root.path]).close)
+        skills_root.add("last")
+        wait_for(lambda: "last" in steady.snapshot.skills)
+
+
+def test_closing_from_many_threads_at_once_closes_once(skills_root: SkillsRoot) -> None:
+    workspace = watch(skills_root.path).start()
+    begin = threading.Barrier(8)
+
+    def close() -> None:
+        begin.wait()
+        assert_closes_promptly(workspace.close)
+
+    threads = [threading.Thread(target=close) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    workspace.close()
+    with pytest.raises(ClosedError, match="was closed"):
+        workspace.sync()
+
+
+def test_an_engine_may_be_closed_twice_and_by_a_listener(skills_root: SkillsRoot) -> None:
+    engine = Engine()
+    workspaces = [engine.open([skills_root.path]) for _ in range(3)]
+    closed = threading.Event()
+
+    def close(change: object) -> None:
+        assert_closes_promptly(engine.close)
+        closed.set()
+
+    workspaces[0].subscribe(close)
+    skills_root.add("pdf")
+    assert closed.wait(10)
+    engine.close()
+    assert [_is_closed(workspace) for workspace in workspaces] == [True] * 3
+
+
+def _is_closed(workspace: Workspace) -> bool:
+    try:
+        workspace.sync()
+    except ClosedError:
+        return True
+    return False
+
+
+def test_two_hundred_workspaces_one_after_the_other_leave_nothing_behind(skills_root: SkillsRoot) -> None:
+    """Neither threads, descriptors, watches nor any change of the signals that are blocked or handled."""
+    for name in ("pdf", "docx", "xlsx"):
+        skills_root.add(name, files={"scripts/run.py": "x"})
+    for number in range(200):
+        with watch(skills_root.path) as workspace:
+            workspace.subscribe(print)
+            if number % 20 == 0:
+                version = workspace.version
+                skills_root.add("pdf", body=f"{number}\n")
+                assert workspace.wait(after=version, timeout=10) is not None
