@@ -200,7 +200,8 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
     except FileNotFoundError:
         return ()
     if entry.error is not None:
-        raise ConfigError(entry.error[1])
+        code, message = entry.error
+        raise OSError(message) if code == "unreadable" else ConfigError(message)
     lines = entry.data.decode("utf-8-sig").splitlines() if entry.data is not None else []
     if entry.data is None or len(lines) > MAX_IGNORE_LINES:
         raise ConfigError(f"has over {MAX_IGNORE_BYTES:,} bytes or {MAX_IGNORE_LINES:,} lines; leave out larger parts")

@@ -87,6 +87,7 @@ class Reconciler:
                     self._reopen[watched] = "roots"
                 elif watched.rules_changed(events):
                     self._reopen.setdefault(watched, "config")
+                suspect |= watched.below_changed(events)
                 dirty = watched.dirty(events)
                 if dirty:
                     watched.last_event = self._clock.wall()
@@ -130,6 +131,8 @@ class Reconciler:
         """
         if watched.moved():
             self._reopen[watched] = "roots"
+        elif watched.unreachable:
+            pass
         elif watched.rules_unread or watched.rules_changed():
             self._reopen.setdefault(watched, "config")
         elif watched.tree is not None:
@@ -225,7 +228,7 @@ class Reconciler:
 
 
 def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
-    if watched.tree is None:
+    if watched.tree is None or watched.unreachable:
         return []
     directories = watched.tree.directories
     return [directories[path] for path in paths if path in directories]

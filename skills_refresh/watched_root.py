@@ -12,18 +12,22 @@ from .errors import ConfigError
 from .filters import IGNORE_FILE, SkillFilter, ignore_file_patterns
 from .health import CAUSES, Cause, EngineHealth, Mode, RootHealth
 from .problems import Problem, problem
-from .reading import Signature, signature_or_none
+from .reading import Signature, signature_of
 from .roots import Root
 from .settings import Settings
 from .tree import Tree, TreeChange
 from .watching.base import DELETED, Event
-from .watching.hints import Dirty, dirty_directories, touches_ignore_file
+from .watching.hints import Dirty, directories_below_changed, dirty_directories, touches_ignore_file
+
+# The signature of what cannot even be looked at: no file's, and not that of none.
+_UNKNOWN: Signature = (-1, -1, -1, -1)
 
 
 class WatchedRoot:
     """The tree, the catalog and the health of `root`. Owned by the engine's thread.
 
-    `tree` is None while the root is missing or no directory; `absence` says which. `problems` are those of the root
+    `tree` is None while the root is missing or no directory; `absence` says which. `unreachable` says that permissions
+    forbid to look, so that what was known is kept. `problems` are those of the root
     itself; `rules_unread` says that there is a `.skillsignore` that could not be read, which may be over without a
     trace. `users` counts the workspaces that hold it. `poll` is what was configured: always, never, or None for where
     events do not tell. `polled` are directories that are not watched, each with why; `file_system` is the type of the
@@ -37,6 +41,7 @@ class WatchedRoot:
         self.catalog: RootCatalog | None = None
         self.problems: tuple[Problem, ...] = ()
         self.absence: Cause = "missing"
+        self.unreachable = False
         self.poll = settings.poll if root.poll is None else root.poll
         self.polled: dict[str, Cause] = {}
         self.file_system = ""
@@ -46,7 +51,7 @@ class WatchedRoot:
         self.next_audit = 0.0
         self._settings = settings
         self._engine = engine_health or EngineHealth()
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[int, int, bool] | None = None
         self._rules: Signature | None = None
         self.rules_unread = False
         self.filter = SkillFilter(root.path)
@@ -76,6 +81,10 @@ class WatchedRoot:
         names = set(previous.skills) if previous is not None else set()
         change = TreeChange()
         tree, catalog, self.problems = self._open_tree(before if same else None, previous)
+        self.unreachable = self.absence == "unreadable" and tree is None and before is not None
+        if self.unreachable:  # not gone: what was known of it stays in use
+            self._identity = identity
+            return change, names
         if tree is not None and catalog is not None:
             change = tree.read_all()
             names |= catalog.update(change)
@@ -89,6 +98,10 @@ class WatchedRoot:
         """The directories that `events` make dirty."""
         return {} if self.tree is None else dirty_directories(events, self.tree, self.filter)
 
+    def below_changed(self, events: set[Event]) -> set[str]:
+        """The directories below those that were themselves changed, according to `events`, as by `chmod`."""
+        return set() if self.tree is None else directories_below_changed(events, self.tree)
+
     def rules_changed(self, events: set[Event] | None = None) -> bool:
         """Whether the root's `.skillsignore` was touched, so that the root must be opened anew: according to `events`,
         or, without them, by its signature."""
@@ -96,7 +109,7 @@ class WatchedRoot:
             return False
         if events is not None:
             return touches_ignore_file(events, self.tree)
-        return signature_or_none(os.path.join(self.tree.real_path, IGNORE_FILE)) != self._rules
+        return _signature_of_rules(self.tree.real_path) != self._rules
 
     def forget(self) -> None:
         """Makes the next `open` take the root for one that was never seen, so that all of it is watched anew."""
@@ -132,6 +145,8 @@ class WatchedRoot:
             return "missing", self.absence
         if self._engine.failing:
             return "degraded", "failure"
+        if self.unreachable:
+            return "degraded", "unreadable"
         if not polled:
             return "native", ""
         return "degraded" if len(polled) < total else "polling", min(polled.values(), key=CAUSES.index)
@@ -163,7 +178,7 @@ class WatchedRoot:
 
     def _make_filter(self, real_path: str) -> tuple[SkillFilter, tuple[Problem, ...]]:
         settings = self._settings
-        self._rules = signature_or_none(os.path.join(real_path, IGNORE_FILE))
+        self._rules = _signature_of_rules(real_path)
 
         def make(patterns: tuple[str, ...]) -> SkillFilter:
             return SkillFilter(self.root.path, extensions=settings.extensions, names=settings.names, patterns=patterns)
@@ -179,10 +194,21 @@ class WatchedRoot:
             return make(settings.exclude), (problem("invalid-ignore-file", path, f"is not used: {error}"),)
 
 
-def _identify(path: str) -> tuple[int, int] | None:
-    """What tells one directory from another at the same path: device and inode; None where there is nothing."""
+def _identify(path: str) -> tuple[int, int, bool] | None:
+    """What tells one root from another at the same path: device, inode, and whether it is a directory, since a file and
+    a directory may have the same inode one after the other; None where there is nothing."""
     try:
         status = os.stat(path)
     except OSError:
         return None
-    return (status.st_dev, status.st_ino)
+    return (status.st_dev, status.st_ino, stat.S_ISDIR(status.st_mode))
+
+
+def _signature_of_rules(real_path: str) -> Signature | None:
+    """The signature of a root's `.skillsignore`; None where there is none."""
+    try:
+        return signature_of(os.stat(os.path.join(real_path, IGNORE_FILE)))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return _UNKNOWN

@@ -97,11 +97,6 @@ def _run_unshared(program: str, directory: Path) -> subprocess.CompletedProcess[
         pytest.skip("needs the program unshare, of util-linux")
 
 
-def known_bug(reason: str) -> pytest.MarkDecorator:
-    """Marks a test that fails, in its own asserts, until a bug is mended."""
-    return pytest.mark.xfail(strict=True, reason=reason, raises=(AssertionError, pytest.fail.Exception))
-
-
 @pytest.fixture
 def skills_root(tmp_path: Path) -> SkillsRoot:
     """An empty root."""

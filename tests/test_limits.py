@@ -290,8 +290,10 @@ def test_an_engine_that_begins_without_descriptors_heals(skills_root: SkillsRoot
         skills_root,
         EAT
         + """
+before = free_descriptors()
 with watch(root.path) as warm:  # loads what is loaded late
     pass
+wait_for(lambda: free_descriptors() == before, "the descriptors")
 taken = eat(0)
 with watch(root.path) as workspace:
     result["skills"] = len(workspace.snapshot.skills)

@@ -18,7 +18,7 @@ import pytest
 from skills_refresh import Engine, Workspace
 from skills_refresh.watching.limits import kernel_watches
 
-from .conftest import SkillsRoot, age, known_bug, wait_for
+from .conftest import SkillsRoot, age, wait_for
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs the permissions of POSIX")
 
@@ -174,9 +174,6 @@ def test_a_root_that_cannot_be_read_keeps_its_skills(workspace: Workspace, root:
     assert_the_rest_goes_on(workspace, root)
 
 
-@known_bug(
-    "what a directory hides or shows below itself when it may no longer, or again, be entered waits for an audit"
-)
 def test_a_root_that_could_be_listed_but_not_entered_is_mended_by_the_event(
     workspace: Workspace, root: SkillsRoot
 ) -> None:
@@ -196,7 +193,6 @@ def test_a_root_that_cannot_be_reached_is_told_and_mended(workspace: Workspace, 
     assert_mended(workspace, root)
 
 
-@known_bug("a root that cannot be reached is taken for one that is gone, with its skills")
 def test_a_root_that_cannot_be_reached_keeps_its_skills(workspace: Workspace, root: SkillsRoot) -> None:
     root.path.parent.chmod(0)
     soon(lambda: ("unreadable", root.path) in told(workspace), POLLED_WITHIN_S)
@@ -245,7 +241,6 @@ def test_a_root_that_is_unreadable_from_the_start_is_found_when_it_can_be_read(r
         soon(lambda: body(workspace, "pdf") == "Edited.\n", POLLED_WITHIN_S)
 
 
-@known_bug("without a `.skillsignore`, its signature is the same whether it cannot be looked at or is not there")
 def test_an_ignore_file_that_could_not_be_looked_at_is_not_told_for_ever(root: SkillsRoot) -> None:
     root.path.chmod(0)
     with Engine() as engine:

@@ -17,7 +17,7 @@ import pytest
 from skills_refresh import Engine, SkillsChanged, Workspace
 from skills_refresh.watching.limits import kernel_watches
 
-from .conftest import SkillsRoot, known_bug, skill_text, wait_for
+from .conftest import SkillsRoot, skill_text, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts the kernel's watches")
 
@@ -269,7 +269,6 @@ def test_a_root_that_becomes_a_file_and_a_directory_again_does_not_disturb_anoth
         assert_live(workspace, skills_root.path / "pdf", "pdf")
 
 
-@known_bug("a root is known by device and inode alone, and a directory may get those of the file that was there")
 def test_a_root_that_was_a_file_is_followed_even_if_its_inode_is_used_again(
     engine: Engine, skills_root: SkillsRoot
 ) -> None:

@@ -41,6 +41,19 @@ def dirty_directories(events: Iterable[Event], tree: Tree, skill_filter: SkillFi
     return dirty
 
 
+def directories_below_changed(events: Iterable[Event], tree: Tree) -> set[str]:
+    """The directories below those whose permissions changed, perhaps: whether they can be read may be another now, and
+    nothing else tells."""
+    stack = [path for kind, path in events if kind == MODIFIED and path in tree.directories]
+    below: set[str] = set()
+    while stack:
+        directory = tree.directories.get(stack.pop())
+        if directory is not None:
+            stack.extend(path for path in directory.children.values() if path not in below)
+            below.update(directory.children.values())
+    return below
+
+
 def touches_ignore_file(events: Iterable[Event], tree: Tree) -> bool:
     """Whether the root's own `.skillsignore` was touched: then everything must be judged anew."""
     path = os.path.join(tree.real_path, IGNORE_FILE)
