@@ -31,7 +31,8 @@ from .settings import Settings
 # costs: 20,000 names take 10 MB, and 0.3 s to look at.
 MAX_LEVELS_IN_SKILL = 64
 MAX_NAMES_IN_SKILL = 20_000
-# Of one root, so that a few hostile skills do no more; each directory takes a kernel watch besides.
+# Below all skills of a root, and outside of them: what hostile skills hold takes no skill's own directory away. Each
+# directory takes a kernel watch besides.
 MAX_NAMES = 200_000
 MAX_DIRECTORIES = 20_000
 # Each look at a link follows it again, with a call for each name on the way.
@@ -68,10 +69,11 @@ class _TooEntangled(Exception):
 class Tree:
     """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
 
-    `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached.
-    `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those. `link_targets`
-    maps the real paths that links lead to, to the directories and names of those links: no event tells of a link when
-    what it leads to changes.
+    `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached. `names`
+    counts the files, directories and links that matter below each skill, and, for None, outside of them together with
+    the skills' own directories. `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
+    `link_targets` maps the real paths that links lead to, to the directories and names of those links: no event tells
+    of a link when what it leads to changes.
     """
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
@@ -79,14 +81,13 @@ class Tree:
         self.real_path = real_path
         self.directories: dict[str, Directory] = {}
         self.limit_problems: tuple[Problem, ...] = ()
+        self.names: dict[str | None, int] = {}
         self.undecodable: set[str] = set()
         self.link_targets: dict[str, set[tuple[str, str]]] = {}
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
         self._searched = 0
-        # How many names each skill holds, and the root in all.
-        self._names: dict[str, int] = {}
-        self._all_names = 0
+        self._inside = 0
         self._limits_told: set[tuple[str, str]] = set()
         self._linked = False
 
@@ -98,7 +99,7 @@ class Tree:
         """
         known, self.directories = self.directories, {}
         self._searched, self._linked, self.limit_problems = 0, False, ()
-        self._names, self._all_names, self._limits_told = {}, 0, set()
+        self.names, self._inside, self._limits_told = {}, 0, set()
         self.undecodable, self.link_targets = set(), {}
         with self._lister:
             self._read_whole(known, until)
@@ -250,7 +251,7 @@ class Tree:
         if not same and (self._linked or leads_on or self.limit_problems):
             raise _TooEntangled
         before = 0 if known is None else _size(known)
-        if _size(new) != before and (self.limit_problems or self._fills(new.skill, _size(new) - before)):
+        if _size(new) != before and (self.limit_problems or self._fills(new.above, _size(new) - before)):
             raise _TooEntangled
 
     def _may_enter(self, directory: Directory) -> bool:
@@ -259,36 +260,44 @@ class Tree:
         if skill is None and self._searched >= self._settings.max_directories:
             message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
             self._tell_limit("directory-limit", "", message)
-        elif len(self.directories) >= MAX_DIRECTORIES or self._all_names >= MAX_NAMES:
-            message = f"more than {MAX_DIRECTORIES:,} directories or {MAX_NAMES:,} names that matter"
+        elif self.names.get(skill, 0) >= (MAX_NAMES if skill is None else MAX_NAMES_IN_SKILL):
+            self._tell_full(directory)
+        elif skill is not None and (self._inside >= MAX_NAMES or len(self.directories) >= MAX_DIRECTORIES):
+            message = (
+                f"more than {MAX_DIRECTORIES:,} directories, or {MAX_NAMES:,} files, directories and links in skills"
+            )
             self._tell_limit("root-size-limit", "", f"{message}; the rest is left out")
-        elif skill is not None and self._names.get(skill, 0) >= MAX_NAMES_IN_SKILL:
-            message = f"more than {MAX_NAMES_IN_SKILL:,} files, directories and links; the rest is left out"
-            self._tell_limit("skill-size-limit", self.directories.get(skill, directory).relative, message)
         else:
             self._searched += skill is None
             return True
         return False
 
-    def _fills(self, skill: str | None, more: int) -> bool:
-        """Whether so many `more` names reach the limit of `skill`, or that of the root."""
-        in_skill = self._names.get(skill, 0) if skill is not None else 0
-        return in_skill + more >= MAX_NAMES_IN_SKILL or self._all_names + more >= MAX_NAMES
+    def _tell_full(self, directory: Directory) -> None:
+        top = None if directory.above is None else self.directories.get(directory.above)
+        code, relative = ("root-size-limit", "") if top is None else ("skill-size-limit", top.relative)
+        limit = MAX_NAMES if top is None else MAX_NAMES_IN_SKILL
+        self._tell_limit(code, relative, f"more than {limit:,} files, directories and links; the rest is left out")
 
     def _tell_limit(self, code: str, relative: str, message: str) -> None:
         if (code, relative) not in self._limits_told:
             self._limits_told.add((code, relative))
             self.limit_problems += (problem(code, self._lister.shown(relative), message),)
 
+    def _fills(self, skill: str | None, more: int) -> bool:
+        """Whether so many `more` names below `skill`, or outside of skills, reach a limit."""
+        if self.names.get(skill, 0) + more >= (MAX_NAMES if skill is None else MAX_NAMES_IN_SKILL):
+            return True
+        return skill is not None and self._inside + more >= MAX_NAMES
+
     def _count(self, directory: Directory, sign: int) -> None:
-        size, skill = sign * _size(directory), directory.skill
-        self._all_names += size
+        size, skill = sign * _size(directory), directory.above
+        held = self.names.get(skill, 0) + size
+        if held:
+            self.names[skill] = held
+        else:
+            del self.names[skill]
         if skill is not None:
-            held = self._names.get(skill, 0) + size
-            if held:
-                self._names[skill] = held
-            else:
-                del self._names[skill]
+            self._inside += size
 
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""

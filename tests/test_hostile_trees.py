@@ -22,7 +22,7 @@ from skills_refresh.watching.audit import audit
 
 from .conftest import SkillsRoot, skill_text, wait_for
 from .oracle import assert_fresh
-from .test_state_machine import Disk
+from .test_state_machine import SETTINGS, Disk
 
 Opener = Callable[..., Workspace]
 
@@ -175,7 +175,21 @@ def test_a_skill_that_is_too_large_takes_nothing_from_the_others(
     assert_fresh(workspace)
 
 
-@pytest.mark.parametrize(("constant", "value"), [("MAX_NAMES", 30), ("MAX_DIRECTORIES", 10)])
+def test_many_skills_that_are_too_large_take_no_skill_away(
+    skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree, "MAX_NAMES_IN_SKILL", 20)
+    monkeypatch.setattr(tree, "MAX_NAMES", 100)
+    for number in range(10):
+        skills_root.add(f"a-{number}", files={f"d/{part}/notes.md": "x" for part in range(10)})
+    skills_root.add("pdf")
+    workspace = open_workspace(skills_root.path)
+    assert len(workspace.snapshot.skills) == 11
+    assert {"skill-size-limit", "root-size-limit"} == set(codes(workspace.snapshot))
+    assert_fresh(workspace)
+
+
+@pytest.mark.parametrize(("constant", "value"), [("MAX_NAMES", 20), ("MAX_DIRECTORIES", 10)])
 def test_a_root_that_is_too_large_is_told(
     skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch, constant: str, value: int
 ) -> None:
@@ -226,7 +240,7 @@ class HostileDisk(Disk):
 
     @invariant()
     def limits_hold(self) -> None:
-        assert all(health.watched_dirs <= 10 for health in self.workspace.health)
+        assert all(health.watched_dirs <= 10 + SETTINGS.max_directories for health in self.workspace.health)
 
 
 TestHostileDisk = HostileDisk.TestCase
@@ -257,6 +271,7 @@ def seen(of: Tree) -> object:
             for path, directory in of.directories.items()
         },
         of.limit_problems,
+        of.names,
     )
 
 
@@ -306,6 +321,19 @@ def test_what_is_not_read_yet_is_found_by_an_audit_too(skills_root: SkillsRoot) 
         found = audit(sliced.directories.values()).differing
         assert change.unread.keys() <= found.keys()
         change = sliced.read_again(found, until=0.0)
+    whole = make_tree(skills_root)
+    whole.read_all()
+    assert seen(sliced) == seen(whole)
+
+
+def test_where_directories_depend_on_each_other_files_are_read_in_slices(skills_root: SkillsRoot) -> None:
+    """A link makes the whole root be listed again; the files in it may wait."""
+    skills_root.add("pdf")
+    (skills_root.path / "linked").symlink_to("pdf")
+    sliced = make_tree(skills_root)
+    sliced.read_all()
+    skills_root.add("new", files={f"{number}.md": str(number) for number in range(30)})
+    assert read_in_slices(sliced, audit(sliced.directories.values()).differing) >= 30
     whole = make_tree(skills_root)
     whole.read_all()
     assert seen(sliced) == seen(whole)
