@@ -26,17 +26,7 @@ from .listing import Directory, Lister
 from .problems import Problem, problem
 from .roots import Root
 from .settings import Settings
-
-# Real skills hold some hundred names that matter, at most nine levels deep. These limits bound what a hostile one
-# costs: 20,000 names take 10 MB, and 0.3 s to look at.
-MAX_LEVELS_IN_SKILL = 64
-MAX_NAMES_IN_SKILL = 20_000
-# Below all skills of a root, and outside of them: what hostile skills hold takes no skill's own directory away. Each
-# directory takes a kernel watch besides.
-MAX_NAMES = 200_000
-MAX_DIRECTORIES = 20_000
-# Each look at a link follows it again, with a call for each name on the way.
-NAMES_FOR_A_LINK = 20
+from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
 
 
 class TreeChange:
@@ -69,9 +59,8 @@ class _TooEntangled(Exception):
 class Tree:
     """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
 
-    `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached. `names`
-    counts the files, directories and links that matter below each skill, and, for None, outside of them together with
-    the skills' own directories. `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
+    `directories` maps real paths to what was read there. `limits` counts what is held, and tells which limits were
+    reached. `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
     `link_targets` maps the real paths that links lead to, to the directories and names of those links: no event tells
     of a link when what it leads to changes.
     """
@@ -80,15 +69,11 @@ class Tree:
         self.root = root
         self.real_path = real_path
         self.directories: dict[str, Directory] = {}
-        self.limit_problems: tuple[Problem, ...] = ()
-        self.names: dict[str | None, int] = {}
         self.undecodable: set[str] = set()
         self.link_targets: dict[str, set[tuple[str, str]]] = {}
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
-        self._searched = 0
-        self._inside = 0
-        self._limits_told: set[tuple[str, str]] = set()
+        self.limits = self._new_limits()
         self._linked = False
 
     def read_all(self, rearm: Collection[str] = (), until: float | None = None) -> TreeChange:
@@ -98,8 +83,7 @@ class Tree:
         `read_again`, all directories are listed still, but hardly a file is read.
         """
         known, self.directories = self.directories, {}
-        self._searched, self._linked, self.limit_problems = 0, False, ()
-        self.names, self._inside, self._limits_told = {}, 0, set()
+        self._linked, self.limits = False, self._new_limits()
         self.undecodable, self.link_targets = set(), {}
         with self._lister:
             self._read_whole(known, until)
@@ -222,9 +206,9 @@ class Tree:
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
-        self._count(directory, 1)
+        self.limits.add(directory)
         if known is not None:
-            self._count(known, -1)
+            self.limits.remove(known)
             self._forget_links(known)
             self.undecodable.discard(directory.path)
         for name, (target, _) in directory.links.items():
@@ -248,56 +232,22 @@ class Tree:
             and touched.isdisjoint(new.children)
         )
         leads_on = any(stat.S_ISDIR(mode) for _, mode in new.links.values())
-        if not same and (self._linked or leads_on or self.limit_problems):
+        if not same and (self._linked or leads_on or self.limits.problems):
             raise _TooEntangled
-        before = 0 if known is None else _size(known)
-        if _size(new) != before and (self.limit_problems or self._fills(new.above, _size(new) - before)):
+        if self.limits.differs(new, known):
             raise _TooEntangled
 
     def _may_enter(self, directory: Directory) -> bool:
-        """Whether the limits leave room for a directory; tells which do not, and counts those searched for skills."""
-        skill = directory.above
-        if skill is None and self._searched >= self._settings.max_directories:
-            message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
-            self._tell_limit("directory-limit", "", message)
-        elif self.names.get(skill, 0) >= (MAX_NAMES if skill is None else MAX_NAMES_IN_SKILL):
-            self._tell_full(directory)
-        elif skill is not None and (self._inside >= MAX_NAMES or len(self.directories) >= MAX_DIRECTORIES):
-            message = (
-                f"more than {MAX_DIRECTORIES:,} directories, or {MAX_NAMES:,} files, directories and links in skills"
-            )
-            self._tell_limit("root-size-limit", "", f"{message}; the rest is left out")
-        else:
-            self._searched += skill is None
-            return True
-        return False
+        skill = None if directory.above is None else self.directories.get(directory.above)
+        return self.limits.admit(directory, len(self.directories), skill)
 
-    def _tell_full(self, directory: Directory) -> None:
-        top = None if directory.above is None else self.directories.get(directory.above)
-        code, relative = ("root-size-limit", "") if top is None else ("skill-size-limit", top.relative)
-        limit = MAX_NAMES if top is None else MAX_NAMES_IN_SKILL
-        self._tell_limit(code, relative, f"more than {limit:,} files, directories and links; the rest is left out")
+    def _new_limits(self) -> TreeLimits:
+        return TreeLimits(self._settings.max_directories, self._lister.shown)
 
-    def _tell_limit(self, code: str, relative: str, message: str) -> None:
-        if (code, relative) not in self._limits_told:
-            self._limits_told.add((code, relative))
-            self.limit_problems += (problem(code, self._lister.shown(relative), message),)
-
-    def _fills(self, skill: str | None, more: int) -> bool:
-        """Whether so many `more` names below `skill`, or outside of skills, reach a limit."""
-        if self.names.get(skill, 0) + more >= (MAX_NAMES if skill is None else MAX_NAMES_IN_SKILL):
-            return True
-        return skill is not None and self._inside + more >= MAX_NAMES
-
-    def _count(self, directory: Directory, sign: int) -> None:
-        size, skill = sign * _size(directory), directory.above
-        held = self.names.get(skill, 0) + size
-        if held:
-            self.names[skill] = held
-        else:
-            del self.names[skill]
-        if skill is not None:
-            self._inside += size
+    @property
+    def limit_problems(self) -> tuple[Problem, ...]:
+        """Which limits were reached."""
+        return self.limits.problems
 
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""
@@ -330,9 +280,7 @@ class Tree:
         while stack:
             directory = self.directories.pop(stack.pop(), None)
             if directory is not None:
-                if directory.above is None:
-                    self._searched -= 1
-                self._count(directory, -1)
+                self.limits.remove(directory)
                 dropped[directory.path] = directory
                 self.undecodable.discard(directory.path)
                 self._forget_links(directory)
@@ -356,8 +304,3 @@ class Tree:
             change.loose.add(directory.path)
         else:
             change.skills.add(directory.skill)
-
-
-def _size(directory: Directory) -> int:
-    """How many names `directory` counts for."""
-    return 1 + len(directory.files) + len(directory.children) + NAMES_FOR_A_LINK * len(directory.links)
