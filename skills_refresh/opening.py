@@ -29,16 +29,16 @@ class DirectoryOpener:
 
     def __init__(self, bases: Sequence[str]) -> None:
         self._bases = bases
-        self._above: str | None = None
-        # The base and the names below it that are open, and their descriptors.
-        self._names: list[str] = []
+        # What is open, each below the one before it.
+        self._paths: list[str] = []
         self._descriptors: list[int] = []
 
     def __enter__(self) -> DirectoryOpener:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._keep_open(0)
+        while self._paths:
+            self._leave()
 
     def open(self, path: str, *, to_list: bool) -> int | None:
         """A descriptor, which is the caller's, of the directory at the real path `path`.
@@ -49,46 +49,43 @@ class DirectoryOpener:
         """
         flags = _TO_LIST if to_list else _TO_ENTER
         above, _, name = path.rpartition(os.sep)
-        if above != self._above:
+        if not self._paths or above != self._paths[-1]:
             if not HAS_DESCRIPTORS:
                 if os.path.realpath(path, strict=True) != path:
                     raise FileNotFoundError(errno.ENOENT, "is reached through a link", path)
                 return None
-            base = next((base for base in self._bases if is_below(path, base)), path)
-            if path == base:
+            if not self._go_to(above or os.sep, path):
                 return os.open(path, flags)
-            self._go([base, *filter(None, above[len(base) :].split(os.sep))])
-            self._above = above
         return os.open(name, flags, dir_fd=self._descriptors[-1])
 
     def close(self, path: str, descriptor: int, *, enter: bool) -> None:
         """Closes the `descriptor` of `path`, or, with `enter`, keeps it to open what lies below until `with` ends."""
-        if enter:
-            above, _, name = path.rpartition(os.sep)
-            if above == self._above:
-                self._names.append(name)
-                self._descriptors.append(descriptor)
-                self._above = path
-                return
-        os.close(descriptor)
+        if enter and self._paths and path.rpartition(os.sep)[0] == self._paths[-1]:
+            self._enter(path, descriptor)
+        else:
+            os.close(descriptor)
 
-    def _go(self, names: list[str]) -> None:
-        same = 0
-        for name, opened in zip(names, self._names, strict=False):
-            if name != opened:
-                break
-            same += 1
-        self._keep_open(same)
-        for name in names[same:]:
-            above = self._descriptors[-1] if self._descriptors else None
-            self._descriptors.append(os.open(name, _TO_ENTER, dir_fd=above))
-            self._names.append(name)
+    def _go_to(self, above: str, path: str) -> bool:
+        """Makes `above`, which holds `path`, the last that is open; returns False where `path` is a base itself."""
+        while self._paths and not is_below(above, self._paths[-1]):
+            self._leave()
+        if not self._paths:
+            base = next((base for base in self._bases if is_below(path, base)), path)
+            if base == path:
+                return False
+            self._enter(base, os.open(base, _TO_ENTER))
+        for name in filter(None, above[len(self._paths[-1]) :].split(os.sep)):
+            below = os.open(name, _TO_ENTER, dir_fd=self._descriptors[-1])
+            self._enter(os.path.join(self._paths[-1], name), below)
+        return True
 
-    def _keep_open(self, count: int) -> None:
-        self._above = None
-        while len(self._descriptors) > count:
-            os.close(self._descriptors.pop())
-            self._names.pop()
+    def _enter(self, path: str, descriptor: int) -> None:
+        self._paths.append(path)
+        self._descriptors.append(descriptor)
+
+    def _leave(self) -> None:
+        os.close(self._descriptors.pop())
+        self._paths.pop()
 
 
 def means_gone(error: OSError) -> bool:

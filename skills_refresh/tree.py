@@ -26,16 +26,7 @@ from .listing import Directory, Lister
 from .problems import Problem, problem
 from .roots import Root
 from .settings import Settings
-
-# Real skills hold some hundred names that matter, at most nine levels deep. These limits bound what a hostile one
-# costs: 20,000 names take 10 MB, and 0.3 s to look at.
-MAX_LEVELS_IN_SKILL = 64
-MAX_NAMES_IN_SKILL = 20_000
-# Of one root, so that a few hostile skills do no more; each directory takes a kernel watch besides.
-MAX_NAMES = 200_000
-MAX_DIRECTORIES = 20_000
-# Each look at a link follows it again, with a call for each name on the way.
-NAMES_FOR_A_LINK = 20
+from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
 
 
 class TreeChange:
@@ -68,26 +59,21 @@ class _TooEntangled(Exception):
 class Tree:
     """The relevant part of `root`, whose real path is `real_path`. Owned by one thread.
 
-    `directories` maps real paths to what was read there. `limit_problems` tells which limits were reached.
-    `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those. `link_targets`
-    maps the real paths that links lead to, to the directories and names of those links: no event tells of a link when
-    what it leads to changes.
+    `directories` maps real paths to what was read there. `limits` counts what is held, and tells which limits were
+    reached. `undecodable` are directories with a name in them that is not UTF-8: watchfiles cannot watch those.
+    `link_targets` maps the real paths that links lead to, to the directories and names of those links: no event tells
+    of a link when what it leads to changes.
     """
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
         self.root = root
         self.real_path = real_path
         self.directories: dict[str, Directory] = {}
-        self.limit_problems: tuple[Problem, ...] = ()
         self.undecodable: set[str] = set()
         self.link_targets: dict[str, set[tuple[str, str]]] = {}
         self._settings = settings
         self._lister = Lister(root, real_path, skill_filter, settings)
-        self._searched = 0
-        # How many names each skill holds, and the root in all.
-        self._names: dict[str, int] = {}
-        self._all_names = 0
-        self._limits_told: set[tuple[str, str]] = set()
+        self.limits = self._new_limits()
         self._linked = False
 
     def read_all(self, rearm: Collection[str] = (), until: float | None = None) -> TreeChange:
@@ -97,8 +83,7 @@ class Tree:
         `read_again`, all directories are listed still, but hardly a file is read.
         """
         known, self.directories = self.directories, {}
-        self._searched, self._linked, self.limit_problems = 0, False, ()
-        self._names, self._all_names, self._limits_told = {}, 0, set()
+        self._linked, self.limits = False, self._new_limits()
         self.undecodable, self.link_targets = set(), {}
         with self._lister:
             self._read_whole(known, until)
@@ -221,9 +206,9 @@ class Tree:
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
-        self._count(directory, 1)
+        self.limits.add(directory)
         if known is not None:
-            self._count(known, -1)
+            self.limits.remove(known)
             self._forget_links(known)
             self.undecodable.discard(directory.path)
         for name, (target, _) in directory.links.items():
@@ -247,48 +232,22 @@ class Tree:
             and touched.isdisjoint(new.children)
         )
         leads_on = any(stat.S_ISDIR(mode) for _, mode in new.links.values())
-        if not same and (self._linked or leads_on or self.limit_problems):
+        if not same and (self._linked or leads_on or self.limits.problems):
             raise _TooEntangled
-        before = 0 if known is None else _size(known)
-        if _size(new) != before and (self.limit_problems or self._fills(new.skill, _size(new) - before)):
+        if self.limits.differs(new, known):
             raise _TooEntangled
 
     def _may_enter(self, directory: Directory) -> bool:
-        """Whether the limits leave room for a directory; tells which do not, and counts those searched for skills."""
-        skill = directory.above
-        if skill is None and self._searched >= self._settings.max_directories:
-            message = f"more than {self._settings.max_directories} directories; the rest is not searched for skills"
-            self._tell_limit("directory-limit", "", message)
-        elif len(self.directories) >= MAX_DIRECTORIES or self._all_names >= MAX_NAMES:
-            message = f"more than {MAX_DIRECTORIES:,} directories or {MAX_NAMES:,} names that matter"
-            self._tell_limit("root-size-limit", "", f"{message}; the rest is left out")
-        elif skill is not None and self._names.get(skill, 0) >= MAX_NAMES_IN_SKILL:
-            message = f"more than {MAX_NAMES_IN_SKILL:,} files, directories and links; the rest is left out"
-            self._tell_limit("skill-size-limit", self.directories.get(skill, directory).relative, message)
-        else:
-            self._searched += skill is None
-            return True
-        return False
+        skill = None if directory.above is None else self.directories.get(directory.above)
+        return self.limits.admit(directory, len(self.directories), skill)
 
-    def _fills(self, skill: str | None, more: int) -> bool:
-        """Whether so many `more` names reach the limit of `skill`, or that of the root."""
-        in_skill = self._names.get(skill, 0) if skill is not None else 0
-        return in_skill + more >= MAX_NAMES_IN_SKILL or self._all_names + more >= MAX_NAMES
+    def _new_limits(self) -> TreeLimits:
+        return TreeLimits(self._settings.max_directories, self._lister.shown)
 
-    def _tell_limit(self, code: str, relative: str, message: str) -> None:
-        if (code, relative) not in self._limits_told:
-            self._limits_told.add((code, relative))
-            self.limit_problems += (problem(code, self._lister.shown(relative), message),)
-
-    def _count(self, directory: Directory, sign: int) -> None:
-        size, skill = sign * _size(directory), directory.skill
-        self._all_names += size
-        if skill is not None:
-            held = self._names.get(skill, 0) + size
-            if held:
-                self._names[skill] = held
-            else:
-                del self._names[skill]
+    @property
+    def limit_problems(self) -> tuple[Problem, ...]:
+        """Which limits were reached."""
+        return self.limits.problems
 
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""
@@ -321,9 +280,7 @@ class Tree:
         while stack:
             directory = self.directories.pop(stack.pop(), None)
             if directory is not None:
-                if directory.above is None:
-                    self._searched -= 1
-                self._count(directory, -1)
+                self.limits.remove(directory)
                 dropped[directory.path] = directory
                 self.undecodable.discard(directory.path)
                 self._forget_links(directory)
@@ -347,8 +304,3 @@ class Tree:
             change.loose.add(directory.path)
         else:
             change.skills.add(directory.skill)
-
-
-def _size(directory: Directory) -> int:
-    """How many names `directory` counts for."""
-    return 1 + len(directory.files) + len(directory.children) + NAMES_FOR_A_LINK * len(directory.links)

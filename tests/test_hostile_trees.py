@@ -14,7 +14,7 @@ from random import Random
 import pytest
 from hypothesis.stateful import invariant
 
-from skills_refresh import Settings, Snapshot, Workspace, listing, scan, tree
+from skills_refresh import Settings, Snapshot, Workspace, listing, scan, tree, tree_limits
 from skills_refresh.filters import SkillFilter
 from skills_refresh.roots import Root
 from skills_refresh.tree import Tree
@@ -22,7 +22,7 @@ from skills_refresh.watching.audit import audit
 
 from .conftest import SkillsRoot, skill_text, wait_for
 from .oracle import assert_fresh
-from .test_state_machine import Disk
+from .test_state_machine import SETTINGS, Disk
 
 Opener = Callable[..., Workspace]
 
@@ -156,7 +156,7 @@ def test_links_that_lead_everywhere_end(skills_root: SkillsRoot, open_workspace:
 def test_a_skill_that_is_too_large_takes_nothing_from_the_others(
     skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tree, "MAX_NAMES_IN_SKILL", 50)
+    monkeypatch.setattr(tree_limits, "MAX_NAMES_IN_SKILL", 50)
     skills_root.add("aaa", files={f"{number}/notes.md": "x" for number in range(100)})
     skills_root.add("pdf", files={"scripts/run.py": "x"})
     workspace = open_workspace(skills_root.path)
@@ -175,11 +175,44 @@ def test_a_skill_that_is_too_large_takes_nothing_from_the_others(
     assert_fresh(workspace)
 
 
-@pytest.mark.parametrize(("constant", "value"), [("MAX_NAMES", 30), ("MAX_DIRECTORIES", 10)])
+def test_many_skills_that_are_too_large_take_no_skill_away(
+    skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_limits, "MAX_NAMES_IN_SKILL", 20)
+    monkeypatch.setattr(tree_limits, "MAX_NAMES", 100)
+    for number in range(10):
+        skills_root.add(f"a-{number}", files={f"d/{part}/notes.md": "x" for part in range(10)})
+    skills_root.add("pdf")
+    workspace = open_workspace(skills_root.path)
+    assert len(workspace.snapshot.skills) == 11
+    assert {"skill-size-limit", "root-size-limit"} == set(codes(workspace.snapshot))
+    assert_fresh(workspace)
+
+
+def test_what_lies_near_the_root_is_searched_first(skills_root: SkillsRoot) -> None:
+    skills_root.add("a/b/c/d/far")
+    skills_root.add("near")
+    assert list(scan([skills_root.path], Settings(max_directories=4)).snapshot.skills) == ["near"]
+
+
+def test_too_much_outside_of_skills_is_told(
+    skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tree_limits, "MAX_NAMES", 20)
+    for number in range(20):
+        skills_root.write(f"loose-{number:02}/notes.md", "x")
+    workspace = open_workspace(skills_root.path)
+    assert codes(workspace.snapshot) == ["root-size-limit"]
+    shutil.rmtree(skills_root.path / "loose-00")
+    workspace.sync()
+    assert_fresh(workspace)
+
+
+@pytest.mark.parametrize(("constant", "value"), [("MAX_NAMES", 20), ("MAX_DIRECTORIES", 10)])
 def test_a_root_that_is_too_large_is_told(
     skills_root: SkillsRoot, open_workspace: Opener, monkeypatch: pytest.MonkeyPatch, constant: str, value: int
 ) -> None:
-    monkeypatch.setattr(tree, constant, value)
+    monkeypatch.setattr(tree_limits, constant, value)
     for number in range(6):
         skills_root.add(f"skill-{number}", files={"a/notes.md": "x", "b/notes.md": "x"})
     workspace = open_workspace(skills_root.path)
@@ -212,10 +245,10 @@ class HostileDisk(Disk):
             self.patch.setattr(listing, name, 2)
         self.patch.setattr(listing, "MAX_ENTRIES", 6)
         self.patch.setattr(tree, "MAX_LEVELS_IN_SKILL", 2)
-        self.patch.setattr(tree, "MAX_NAMES_IN_SKILL", 7)
-        self.patch.setattr(tree, "MAX_NAMES", 25)
-        self.patch.setattr(tree, "MAX_DIRECTORIES", 10)
-        self.patch.setattr(tree, "NAMES_FOR_A_LINK", 2)
+        self.patch.setattr(tree_limits, "MAX_NAMES_IN_SKILL", 7)
+        self.patch.setattr(tree_limits, "MAX_NAMES", 25)
+        self.patch.setattr(tree_limits, "MAX_DIRECTORIES", 10)
+        self.patch.setattr(tree_limits, "NAMES_FOR_A_LINK", 2)
         super().__init__()
 
     def teardown(self) -> None:
@@ -226,7 +259,7 @@ class HostileDisk(Disk):
 
     @invariant()
     def limits_hold(self) -> None:
-        assert all(health.watched_dirs <= 10 for health in self.workspace.health)
+        assert all(health.watched_dirs <= 10 + SETTINGS.max_directories for health in self.workspace.health)
 
 
 TestHostileDisk = HostileDisk.TestCase
@@ -257,6 +290,7 @@ def seen(of: Tree) -> object:
             for path, directory in of.directories.items()
         },
         of.limit_problems,
+        of.limits.names,
     )
 
 
@@ -306,6 +340,19 @@ def test_what_is_not_read_yet_is_found_by_an_audit_too(skills_root: SkillsRoot) 
         found = audit(sliced.directories.values()).differing
         assert change.unread.keys() <= found.keys()
         change = sliced.read_again(found, until=0.0)
+    whole = make_tree(skills_root)
+    whole.read_all()
+    assert seen(sliced) == seen(whole)
+
+
+def test_where_directories_depend_on_each_other_files_are_read_in_slices(skills_root: SkillsRoot) -> None:
+    """A link makes the whole root be listed again; the files in it may wait."""
+    skills_root.add("pdf")
+    (skills_root.path / "linked").symlink_to("pdf")
+    sliced = make_tree(skills_root)
+    sliced.read_all()
+    skills_root.add("new", files={f"{number}.md": str(number) for number in range(30)})
+    assert read_in_slices(sliced, audit(sliced.directories.values()).differing) >= 30
     whole = make_tree(skills_root)
     whole.read_all()
     assert seen(sliced) == seen(whole)
