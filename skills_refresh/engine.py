@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import threading
@@ -153,6 +154,9 @@ class Engine:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        # What parses skills would be loaded with the first one. When descriptors are lacking, or privileges were
+        # dropped, nothing can be loaded any more.
+        importlib.import_module("yaml")
         waker = self._make_waker()
         watcher = self._make_watcher(waker.attach)
         self._loop = EngineLoop(Reconciler(watcher, self._settings, self.clock), waker, self.clock)

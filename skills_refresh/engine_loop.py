@@ -25,6 +25,8 @@ AUDIT_S = 14.3
 # Directories that cannot be watched are looked at this often, and so are the roots' own paths: a missing root must be
 # found within 2 s of its coming.
 POLL_S = 1.5
+# A root that is gone is mostly being replaced, by `rm -rf` and `cp -r` or by two renames: look soon, then seldom.
+SOON_S = 0.020
 # Polling takes at most 1 % of a core: after each look, a pause of so many times what it took.
 POLL_PAUSE = 99
 # After a signal, the Rust thread may still be on its way to hand the events over: look again, ever more seldom.
@@ -53,6 +55,7 @@ class EngineLoop:
         self._look_s: float | None = None
         self._look_twice_at = 0.0
         self._next_round = 0.0
+        self._round_s = POLL_S
         self._next_poll = 0.0
         self._pause = FIRST_PAUSE_S
         self._names_lost = False
@@ -141,7 +144,8 @@ class EngineLoop:
         """Does the looking that is due. What differs is marked, and published like everything else."""
         reconciler = self._reconciler
         if now >= self._next_round:
-            self._next_round = now + POLL_S
+            self._next_round = now + self._round_s
+            self._round_s = min(2 * self._round_s, POLL_S)
             reconciler.look_at_roots()
             polls = reconciler.polls
             reconciler.mend_coverage(quiet=not self._debounce.pending)
@@ -209,6 +213,10 @@ class EngineLoop:
                 workspace._advance(roots, _all_names(roots) | workspace.snapshot.skills.keys(), reason)
             elif any(watched in names for watched in roots):
                 workspace._advance(roots, {name for watched in roots for name in names.get(watched, ())}, reason)
+        if self._reconciler.vanished:
+            self._reconciler.vanished = False
+            self._round_s = SOON_S
+            self._next_round = self._clock.monotonic() + SOON_S
         self._unfinished = reason if self._reconciler.pending else None
         if self._reconciler.racy:
             self._look_twice_at = self._clock.monotonic() + LOOK_TWICE_S

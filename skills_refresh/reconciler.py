@@ -31,13 +31,15 @@ class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
 
     `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
-    once more a moment later. `events` counts what was heard so far. `health` is what is true of all roots.
+    once more a moment later. `events` counts what was heard so far, `vanished` says that a root was there and is gone.
+    `health` is what is true of all roots.
     """
 
     def __init__(self, watcher: Watcher, settings: Settings, clock: Clock) -> None:
         self.roots: dict[Root, WatchedRoot] = {}
         self.racy: set[str] = set()
         self.events = 0
+        self.vanished = False
         self.health = EngineHealth()
         self._coverage = Coverage(watcher, clock, self.health)
         self._settings = settings
@@ -173,7 +175,9 @@ class Reconciler:
         while self.pending and (not changes or time.monotonic() < until):
             while self._reopen:
                 watched, reason = self._reopen.popitem()
+                was_there = watched.tree is not None
                 change, differing = watched.open()
+                self.vanished = self.vanished or (was_there and watched.tree is None)
                 names.setdefault(watched, set()).update(differing)
                 self._arm(watched, change)
             dirty, self._dirty = self._dirty, {}

@@ -187,8 +187,10 @@ class Tree:
                     if new.children.get(name) != path or name in touched or known.skill != new.skill:
                         self._drop(path, change, dropped)
             self._keep(new, known)
-            if known is None:
+            if known is None or known.device != new.device:  # something was mounted there, or unmounted
                 change.added.add(new.path)
+                if known is not None:
+                    change.removed.add(new.path)
             if new.unread:
                 change.unread.setdefault(new.path, set()).update(new.unread)
             entered = [child for _, child in self._entered(new) if child.path not in self.directories]
