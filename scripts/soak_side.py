@@ -61,7 +61,7 @@ class _Bugs(logging.Handler):
     """Collects what the library logs, but for the listener that is meant to fail."""
 
     def __init__(self, bugs: list[str]) -> None:
-        super().__init__(logging.WARNING)
+        super().__init__(logging.ERROR)
         self._bugs = bugs
 
     def emit(self, record: logging.LogRecord) -> None:

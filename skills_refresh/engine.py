@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import logging
 import os
 import threading
@@ -154,11 +153,12 @@ class Engine:
     # -- the thread ---------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        # What parses skills would be loaded with the first one. When descriptors are lacking, or privileges were
-        # dropped, nothing can be loaded any more.
-        importlib.import_module("yaml")
-        waker = self._make_waker()
-        watcher = self._make_watcher(waker.attach)
+        try:
+            waker = self._make_waker()
+            watcher = self._make_watcher(waker.attach)
+        except Exception as error:
+            self._end(f"the engine cannot start: {error!r}")
+            return
         self._loop = EngineLoop(Reconciler(watcher, self._settings, self.clock), waker, self.clock)
         with self._lock:
             self._waker = waker
@@ -173,13 +173,20 @@ class Engine:
                     self._loop.pause_after_failure()
         finally:
             with self._lock:
-                self._closing, self._ended = True, _CLOSED
+                self._closing = True
+                self._waker = None
                 waker.close()
             for workspace in tuple(self._opened):
                 workspace.close()
             watcher.close()
-            while self._requests:
-                self._requests.popleft()()
+            self._end(_CLOSED)
+
+    def _end(self, why: str) -> None:
+        """Answers all requests, those that still wait and those to come, with `why`."""
+        with self._lock:
+            self._closing, self._ended = True, why
+        while self._requests:
+            self._requests.popleft()()
 
     def _survive(self) -> None:
         """To be called while an exception is handled that nobody foresaw."""

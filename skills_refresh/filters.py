@@ -191,7 +191,10 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
 
     Raises `ConfigError` where it is no file that may be read, `OSError`, `UnicodeError`.
     """
-    path = os.path.realpath(os.path.join(root, IGNORE_FILE))
+    try:
+        path = os.path.realpath(os.path.join(root, IGNORE_FILE))
+    except FileNotFoundError:  # it was a link, and went away meanwhile
+        return ()
     if not is_below(path, root):
         raise ConfigError(f"is a link to {path}, outside of the root; copy that file")
     try:

@@ -345,7 +345,11 @@ def follow_link(path: str) -> Link:
         target = os.path.realpath(path, strict=True)
         return target, stat.S_IFMT(os.lstat(target).st_mode)
     except OSError:
+        pass
+    try:
         return os.path.realpath(path), 0
+    except OSError:  # a link that goes away between two calls of realpath makes it fail even so
+        return path, 0
 
 
 def hidden_skills(path: str) -> tuple[str, ...]:

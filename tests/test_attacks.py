@@ -245,6 +245,27 @@ def test_a_race_of_thousands_of_rounds_never_shows_the_secret(
     assert not any(seen)
 
 
+def test_a_link_that_goes_away_while_it_is_followed_takes_nothing_else_away(
+    skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`os.path.realpath` fails then, even where it is told not to."""
+    skills_root.add("pdf")
+    link = skills_root.path / "linked"
+    link.symlink_to("pdf")
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "realpath", realpath_of_a_link_that_goes_away(os.path.realpath, link))
+        assert list(scan([skills_root.path]).snapshot.skills) == ["pdf"]
+
+
+def realpath_of_a_link_that_goes_away(real: Callable[..., str], link: Path) -> Callable[..., str]:
+    def realpath(path: str, *, strict: bool = False) -> str:
+        if os.fspath(path) == str(link):
+            raise FileNotFoundError(2, "No such file or directory", path)
+        return real(path, strict=strict)
+
+    return realpath
+
+
 def test_a_platform_without_descriptors_of_directories_judges_paths_once_more(
     skills_root: SkillsRoot, secret: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

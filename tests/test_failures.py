@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
-from skills_refresh import Engine, EngineError, RootHealth, Workspace, engine_loop
+from skills_refresh import ClosedError, Engine, EngineError, RootHealth, Workspace, engine_loop
 from skills_refresh.clock import Clock
 from skills_refresh.coverage import MANY_DEATHS
 from skills_refresh.tree import Tree
 from skills_refresh.watching import instance
+from skills_refresh.watching.wake import Waker
 
 from .conftest import SkillsRoot, wait_for
 
@@ -169,6 +170,17 @@ def test_whoever_asks_while_it_fails_is_told(
         workspace.refresh()
     assert workspace.sync().version == workspace.version
     assert "injected" in caplog.text
+
+
+def test_an_engine_that_cannot_start_says_so(skills_root: SkillsRoot) -> None:
+    def no_waker() -> Waker:
+        raise RuntimeError("injected")
+
+    with Engine(make_waker=no_waker) as engine:
+        with pytest.raises(ClosedError, match=r"cannot start.*injected"):
+            engine.open([skills_root.path])
+        with pytest.raises(ClosedError, match="cannot start"):
+            engine.open([skills_root.path])
 
 
 # -- clocks -----------------------------------------------------------------------------------------------------------
