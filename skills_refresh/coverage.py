@@ -66,15 +66,19 @@ class Coverage:
         tree = watched.tree
         if tree is None:
             return set()
-        odd = {path for path, cause in self._chosen.items() if cause == "undecodable-name"} & tree.directories.keys()
-        wanted = [tree.directories[path] for path in {*added, *(odd ^ tree.undecodable)} if path in tree.directories]
+        known = tree.directories
+        odd = {path for path, cause in self._chosen.items() if cause == "undecodable-name" and path in known}
+        wanted = [known[path] for path in {*added, *(odd ^ tree.undecodable)} if path in known]
         chosen = self._choose(watched, wanted)
-        self._watcher.disarm(chosen)
-        for directory in wanted:
-            self._chosen.pop(directory.path, None)
-        self._chosen.update(chosen)
-        to_arm = sorted((found for found in wanted if found.path not in chosen), key=_importance)
-        again = self._watcher.arm([directory.path for directory in to_arm])
+        if chosen or self._chosen:
+            self._watcher.disarm(chosen)
+            for directory in wanted:
+                self._chosen.pop(directory.path, None)
+            self._chosen.update(chosen)
+        # Roots, what may hold new skills, and what holds a SKILL.md, from above to below; then the rest.
+        first = [directory.path for directory in wanted if directory.above is None and directory.path not in chosen]
+        rest = [directory.path for directory in wanted if directory.above is not None and directory.path not in chosen]
+        again = self._watcher.arm(sorted(first, key=len) + rest)
         self._plan_retry()
         return again
 
@@ -142,21 +146,18 @@ class Coverage:
         again = self._watcher.tidy() | self._watcher.arm([*lacking, *spare])
         return again | set(spare)
 
-    def _choose(self, watched: WatchedRoot, directories: Iterable[Directory]) -> dict[str, Cause]:
+    def _choose(self, watched: WatchedRoot, directories: Collection[Directory]) -> dict[str, Cause]:
         """Which of `directories` are polled whatever the machine would allow, and why."""
         undecodable = watched.tree.undecodable if watched.tree is not None else set()
-        by_device: dict[int, Cause] = {}
-        chosen: dict[str, Cause] = {}
-        for directory in directories:
-            if directory.path in undecodable:
-                chosen[directory.path] = "undecodable-name"
-                continue
-            if directory.device not in by_device:
-                by_device[directory.device] = self._choose_for_device(watched, directory.device)
-            cause = by_device[directory.device]
-            if cause:
-                chosen[directory.path] = cause
-        return chosen
+        devices = {directory.device for directory in directories}
+        by_device = {device: self._choose_for_device(watched, device) for device in devices}
+        if not undecodable and not any(by_device.values()):
+            return {}
+        causes = {
+            directory.path: "undecodable-name" if directory.path in undecodable else by_device[directory.device]
+            for directory in directories
+        }
+        return {path: cause for path, cause in causes.items() if cause}
 
     def _choose_for_device(self, watched: WatchedRoot, device: int) -> Cause:
         if watched.poll is not None:
@@ -184,10 +185,3 @@ class Coverage:
                 self._pause = FIRST_RETRY_S
             self._whole_since = float("inf")
             self._retry_at = now + self._pause
-
-
-def _importance(directory: Directory) -> int:
-    """The lower, the sooner it is watched: the root, what may hold new skills or holds a `SKILL.md`, the rest."""
-    if directory.above is None:
-        return 1 if directory.relative else 0
-    return 1 + directory.depth

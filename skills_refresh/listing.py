@@ -245,13 +245,15 @@ class Lister:
         path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
         entry = look.known.get(name)
         now = None if entry is None else signature_or_none(path, look.descriptor)
+        directory = look.directory
         if (entry is None and look.until is None) or not look.skips(name, entry, now):
             try:
                 keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
-                entry = read_file(path, look.descriptor, look.directory.owner, keep_bytes)
+                entry = read_file(path, look.descriptor, directory.owner, keep_bytes)
             except FileNotFoundError:
                 return
-        self._hold(look.directory, name, entry)
+        if entry is not None:
+            self._hold(directory, name, entry)
 
     def _add_target(self, look: _Look, name: str, target: str) -> None:
         """Reads the file at `target`, where the link `name` leads."""
@@ -261,13 +263,13 @@ class Lister:
                 entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
             except FileNotFoundError:
                 return
-        self._hold(look.directory, name, entry)
+        if entry is not None:
+            self._hold(look.directory, name, entry)
 
-    def _hold(self, directory: Directory, name: str, entry: FileEntry | None) -> None:
-        if entry is None:
-            return
+    def _hold(self, directory: Directory, name: str, entry: FileEntry) -> None:
         directory.files[name] = entry
-        directory.racy = directory.racy or entry.racy
+        if entry.racy:
+            directory.racy = True
         if entry.error is not None and name != SKILL_FILE:
             self._tell(directory, name, *entry.error)
 

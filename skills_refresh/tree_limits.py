@@ -68,20 +68,23 @@ class TreeLimits:
 
     def add(self, directory: Directory) -> None:
         """Counts a directory that entered the plan."""
-        self._searched += directory.above is None
-        self._count(directory.above, _size(directory))
+        skill, size = directory.above, _size(directory)
+        self.names[skill] = self.names.get(skill, 0) + size
+        if skill is None:
+            self._searched += 1
+        else:
+            self._inside += size
 
     def remove(self, directory: Directory) -> None:
         """Counts a directory that left the plan."""
-        self._searched -= directory.above is None
-        self._count(directory.above, -_size(directory))
-
-    def _count(self, skill: str | None, size: int) -> None:
-        self.names[skill] = self.names.get(skill, 0) + size
-        if not self.names[skill]:
-            del self.names[skill]
-        if skill is not None:
-            self._inside += size
+        skill, size = directory.above, _size(directory)
+        self.names[skill] -= size
+        if skill is None:
+            self._searched -= 1
+        else:
+            self._inside -= size
+            if not self.names[skill]:
+                del self.names[skill]
 
     def _tell(self, code: str, relative: str, message: str) -> None:
         if (code, relative) not in self._told:

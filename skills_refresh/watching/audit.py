@@ -28,8 +28,8 @@ def audit(directories: Iterable[Directory]) -> Audit:
     found = Audit({}, {})
     for directory in directories:
         path = directory.path
-        names: set[str] = set()
-        racy: set[str] = set()
+        names: list[str] = []
+        racy: list[str] = []
         try:
             signature = signature_of(stat(path))
         except OSError:
@@ -41,18 +41,18 @@ def audit(directories: Iterable[Directory]) -> Audit:
             except OSError:
                 now = None
             if now != entry.signature and (entry.signature is not None or entry.error is None):
-                names.add(name)
+                names.append(name)
             elif entry.racy:
-                racy.add(name)
+                racy.append(name)
         if (
             names
             or signature != directory.signature
             or (directory.links and _links_differ(directory))
             or (directory.hidden and _hidden_differ(directory))
         ):
-            found.differing[path] = names
+            found.differing[path] = set(names)
         if racy or directory.racy:
-            found.racy[path] = racy
+            found.racy[path] = set(racy)
     return found
 
 
