@@ -11,9 +11,9 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from .directory import Directory
 from .filters import SKILL_FILE
 from .frontmatter import Finding, parse_frontmatter
-from .listing import Directory
 from .model import Skill, SkillFile, skill_identity
 from .problems import Problem, problem
 from .reading import FileEntry

@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Collection, Iterable
 
 from .clock import Clock
+from .directory import Directory
 from .health import Cause, EngineHealth
-from .listing import Directory
 from .watched_root import WatchedRoot
-from .watching.base import Event, Watcher
+from .watching.base import Batch, Watcher
 from .watching.limits import free_descriptors
 from .watching.mounts import MountTable, is_polled
 
@@ -25,9 +25,10 @@ LONGEST_RETRY_S = 30.0
 # With fewer free descriptors than this, those of the engine are given back: a gateway needs them for its connections.
 # They are taken again when twice as many are free.
 FEW_DESCRIPTORS = 16
-# An instance that dies is replaced; when so many died within a minute, something is wrong that replacing does not mend.
-MANY_DEATHS = 5
-DEATHS_WITHIN_S = 60.0
+# An instance that dies is replaced; it does at each name that is not UTF-8. When so many died in so short a time,
+# something is wrong that replacing does not mend.
+MANY_DEATHS = 10
+DEATHS_WITHIN_S = 10.0
 
 
 class Coverage:
@@ -46,9 +47,9 @@ class Coverage:
 
     # -- hearing ----------------------------------------------------------------------------------------------------
 
-    def take(self) -> tuple[set[Event], set[str]]:
-        """The events that are pending, and the directories of which some may have been lost."""
-        events, suspect = self._watcher.take()
+    def take(self) -> Batch:
+        """What is pending."""
+        batch = self._watcher.take()
         died = self._watcher.replaced - self._health.instances_replaced
         if died:
             now = self._clock.monotonic()
@@ -56,7 +57,7 @@ class Coverage:
             self._deaths.extend([now] * died)
             if len(self._deaths) == MANY_DEATHS and now - self._deaths[0] < DEATHS_WITHIN_S:
                 self._give_back("instance-died")
-        return events, suspect
+        return batch
 
     # -- following the plan -----------------------------------------------------------------------------------------
 

@@ -30,11 +30,6 @@ class Debounce:
         """Whether a batch has begun and was not taken yet."""
         return self._began is not None
 
-    @property
-    def storm(self) -> bool:
-        """Whether changes have kept coming for so long that the window is at its longest."""
-        return self._window == LONGEST_WINDOW_S
-
     def event(self, now: float) -> None:
         """Something changed at `now`."""
         if self._began is None:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from .directory import Directory
 from .filters import SkillFilter
-from .listing import Directory
 from .watched_root import WatchedRoot
 
 # Files below pruned directories are counted to show what is saved; a count that takes longer says "at least".

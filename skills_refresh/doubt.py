@@ -2,7 +2,7 @@
 
 The kernel drops events when 16,384 of them wait, and watchfiles does not pass on what it says of that. It happens when
 nobody takes them: the process was suspended, the machine slept, a storm was faster than its reader. These can be
-noticed. It takes the times and never sleeps.
+noticed: by the time, by how much is heard at once, and by how much still waits. It takes the times and never sleeps.
 """
 
 from __future__ import annotations
@@ -35,16 +35,15 @@ class Doubt:
         """
         passed = now - self._looked
         if passed > meant_after + LATE_S or abs(wall - self._wall - passed) > LATE_S:
-            self.arise(now)
+            self._arise(now)
         self._looked, self._wall = now, wall
 
-    def batch(self, now: float, events: int) -> None:
-        """So many events came at once."""
-        if events >= LARGE_BATCH:
-            self.arise(now)
+    def heard(self, now: float, events: int, *, behind: bool) -> None:
+        """So many events came at once; `behind` says that many more wait in the kernel."""
+        if behind or events >= LARGE_BATCH:
+            self._arise(now)
 
-    def arise(self, now: float) -> None:
-        """Events may have been lost up to `now`."""
+    def _arise(self, now: float) -> None:
         if self._since is None:
             self._since = now
 

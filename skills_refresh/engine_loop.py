@@ -156,8 +156,8 @@ class EngineLoop:
             interval = max(POLL_S, (1 + POLL_PAUSE) * (reconciler.health.poll_seconds or 0.0))
             reconciler.health.poll_interval = interval
             self._next_poll = now + interval
-        self._doubt.batch(now, reconciler.events - self._events)
-        self._events = reconciler.events
+        self._doubt.heard(now, reconciler.events - self._events, behind=reconciler.behind)
+        self._events, reconciler.behind = reconciler.events, False
         audit_at = self._doubt.audit_at(storm=self._debounce.pending)
         doubtful = audit_at is not None and now >= audit_at
         for watched in reconciler.roots.values():
@@ -171,7 +171,7 @@ class EngineLoop:
 
     def _until_due(self) -> float:
         """Seconds until something is to be done, if nothing happens before."""
-        if self._unfinished is not None:
+        if self._reconciler.pending and not self._debounce.pending:
             return 0.0
         now = self._clock.monotonic()
         due = [self._next_round - now, *(watched.next_audit - now for watched in self._reconciler.roots.values())]
@@ -203,8 +203,6 @@ class EngineLoop:
         began = self._clock.monotonic()
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
-        if self._debounce.storm:
-            self._doubt.arise(began)
         self._debounce.take()
         names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
         names_lost, self._names_lost = self._names_lost, False

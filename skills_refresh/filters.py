@@ -204,7 +204,7 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
         return ()
     if entry.error is not None:
         code, message = entry.error
-        raise OSError(message) if code == "unreadable" else ConfigError(message)
+        raise OSError(message) if code in ("unreadable", "no-descriptor") else ConfigError(message)
     lines = entry.data.decode("utf-8-sig").splitlines() if entry.data is not None else []
     if entry.data is None or len(lines) > MAX_IGNORE_LINES:
         raise ConfigError(f"has over {MAX_IGNORE_BYTES:,} bytes or {MAX_IGNORE_LINES:,} lines; leave out larger parts")

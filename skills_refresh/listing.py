@@ -1,4 +1,4 @@
-"""`Directory`: what one relevant directory held when it was last listed, and `Lister`, which lists it.
+"""`Lister`: lists one directory.
 
 Nothing here knows of other directories: entering, limits and order are the tree's. Listing judges each entry by the
 filter, each link by where it leads, and reads the files that may differ, all through one descriptor of the directory.
@@ -13,10 +13,20 @@ import time
 from collections.abc import Collection, Mapping
 from itertools import islice
 
+from .directory import MAX_LINKS, Directory, follow_link, hidden_skills
 from .filters import SKILL_FILE, SkillFilter, is_hidden
 from .opening import DirectoryOpener, is_below, means_gone
 from .problems import Problem, problem
-from .reading import FileEntry, Signature, is_racy, read_file, read_target, signature_of, signature_or_none
+from .reading import (
+    FileEntry,
+    Signature,
+    is_racy,
+    read_file,
+    read_target,
+    signature_of,
+    signature_or_none,
+    why_unreadable,
+)
 from .roots import Root
 from .settings import Settings
 
@@ -24,7 +34,6 @@ from .settings import Settings
 # 0.2 s, which ones are looked at beyond that is the file system's order.
 MAX_ENTRIES = 100_000
 MAX_FILES = 10_000
-MAX_LINKS = 1_000
 # Who has a hundred problems in one directory mends what is behind them all.
 MAX_PROBLEMS = 100
 # A path has at most so many bytes, the last of them NUL: longer ones can be neither watched nor audited.
@@ -32,57 +41,6 @@ PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32
 NAME_MAX = 255
 # Of one character in UTF-8, or in what stands for a byte that is none.
 MAX_BYTES = 4
-
-#: Where a link leads, as a real path, and the type of what is there (`stat.S_IFMT`), 0 where nothing is.
-Link = tuple[str, int]
-
-
-class Directory:
-    """One directory of the plan.
-
-    `path` is its real path, `relative` the way to it below the root ("" for the root itself), `parent` the real path of
-    the directory through which it was entered. `above` is the real path of the skill that it lies inside of, `skill`
-    that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
-
-    `device` is the number of the file system that it lies on.
-
-    `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
-    the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
-    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
-    of files that there was no time to read; what was known of them is kept.
-    """
-
-    __slots__ = (
-        "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
-        "relative", "signature", "skill", "undecodable", "unread",
-    )  # fmt: skip
-
-    def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
-        self.path = path
-        self.relative = relative
-        self.parent = parent
-        self.above = above
-        self.skill = above
-        self.signature: Signature | None = None
-        self.device = 0
-        self.owner: int | None = None
-        self.racy = False
-        self.files: dict[str, FileEntry] = {}
-        self.children: dict[str, str] = {}
-        self.links: dict[str, Link] = {}
-        self.hidden: dict[str, tuple[str, ...]] = {}
-        self.problems: tuple[Problem, ...] = ()
-        self.undecodable = False
-        self.unread: set[str] = set()
-
-    @property
-    def depth(self) -> int:
-        """How many levels below the root it lies."""
-        return self.relative.count("/") + 1 if self.relative else 0
-
-    def holds(self, name: str) -> bool:
-        """Whether `name` was relevant when the directory was listed."""
-        return name in self.files or name in self.children or name in self.links
 
 
 class _Look:
@@ -169,8 +127,8 @@ class Lister:
             if means_gone(error):
                 return False
             directory.signature = directory.signature or signature_or_none(directory.path)
-            message = f"cannot be listed: {error.strerror}"
-            _keep(directory, known, problem("unreadable", self.shown(directory.relative), message))
+            code, message = why_unreadable(error, "listed")
+            _keep(directory, known, problem(code, self.shown(directory.relative), message))
         finally:
             if descriptor is not None:
                 self._opener.close(directory.path, descriptor, enter=bool(directory.children))
@@ -336,36 +294,3 @@ def _keep(directory: Directory, known: Directory | None, found: Problem) -> None
         directory.hidden, directory.skill = known.hidden, known.skill
     directory.problems = (found,)
     directory.racy = True  # whatever the reason was, it may be over without leaving a trace
-
-
-def follow_link(path: str) -> Link:
-    """Where the link at `path` leads, and what is there.
-
-    Looked at by the path it leads to, not through the link: one such as `/proc/1/root` leads elsewhere than it says.
-    """
-    try:
-        target = os.path.realpath(path, strict=True)
-        return target, stat.S_IFMT(os.lstat(target).st_mode)
-    except OSError:
-        pass
-    try:
-        return os.path.realpath(path), 0
-    except OSError:  # a link that goes away between two calls of realpath makes it fail even so
-        return path, 0
-
-
-def hidden_skills(path: str) -> tuple[str, ...]:
-    """The `SKILL.md` files in `skills/*` below the hidden directory `path`, relative to it; there agents keep them.
-
-    Looks at names alone, and not through a link in the place of `skills`: that leads to where they are found anyway, or
-    to where nobody should look.
-    """
-    try:
-        if not stat.S_ISDIR(os.lstat(os.path.join(path, "skills")).st_mode):
-            return ()
-        with os.scandir(os.path.join(path, "skills")) as scan:
-            names = sorted(entry.name for entry in islice(scan, MAX_LINKS))
-    except OSError:
-        return ()
-    found = (os.path.join("skills", name, SKILL_FILE) for name in names)
-    return tuple(file for file in found if os.path.lexists(os.path.join(path, file)))

@@ -28,6 +28,9 @@ CODES: dict[str, Code] = {
     "invalid-ignore-file": Code("error", "Mend what the message names; the file holds gitignore patterns, in UTF-8."),
     # files and directories
     "unreadable": Code("error", "Give the user that runs the gateway permission to read it."),
+    "no-descriptor": Code(
+        "error", "Raise the limit of open files (ulimit -n), or open fewer; it is read again by itself."
+    ),
     "not-a-file": Code("error", "Replace it by a regular file."),
     "undecodable-name": Code("warning", "Rename it to a name in UTF-8; until then its directory is polled."),
     "dangling-link": Code("warning", "Point the link at something that exists, or delete it."),

@@ -6,6 +6,7 @@ so neither a fifo nor a file swapped for a link between look and read can trap t
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -125,8 +126,14 @@ def read_target(path: str, opener: DirectoryOpener, keep_bytes: int) -> FileEntr
             os.close(descriptor)
 
 
+def why_unreadable(error: OSError, what: str) -> tuple[str, str]:
+    """The code and the message of a problem for what cannot be `what` ("read", "listed") because of `error`."""
+    code = "no-descriptor" if error.errno in (errno.EMFILE, errno.ENFILE) else "unreadable"
+    return code, f"cannot be {what}: {error.strerror}"
+
+
 def _unreadable(error: OSError, signature: Signature | None) -> FileEntry:
-    return FileEntry(signature, error=("unreadable", f"cannot be read: {error.strerror}"))
+    return FileEntry(signature, error=why_unreadable(error, "read"))
 
 
 def _foreign(file_owner: int, owner: int | None) -> str:

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 
 from .clock import Clock
 from .coverage import Coverage
+from .directory import Directory
 from .health import EngineHealth
-from .listing import Directory
 from .model import Reason
 from .roots import Root
 from .settings import Settings
@@ -31,26 +31,29 @@ class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
 
     `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
-    once more a moment later. `events` counts what was heard so far, `vanished` says that a root was there and is gone.
-    `health` is what is true of all roots.
+    once more a moment later. `events` counts what was heard so far; `behind` says that more may have been lost,
+    `vanished` that a root was there and is gone; whoever reads these two resets them. `health` is what is true of all
+    roots.
     """
 
     def __init__(self, watcher: Watcher, settings: Settings, clock: Clock) -> None:
         self.roots: dict[Root, WatchedRoot] = {}
         self.racy: set[str] = set()
         self.events = 0
+        self.behind = False
         self.vanished = False
         self.health = EngineHealth()
         self._coverage = Coverage(watcher, clock, self.health)
         self._settings = settings
         self._clock = clock
         self._dirty: dict[WatchedRoot, Dirty] = {}
+        self._unread: dict[WatchedRoot, Dirty] = {}
         self._reopen: dict[WatchedRoot, Reason] = {}
 
     @property
     def pending(self) -> bool:
         """Whether anything must be read again."""
-        return bool(self._dirty or self._reopen)
+        return bool(self._dirty or self._reopen or self._unread)
 
     @property
     def polls(self) -> bool:
@@ -72,6 +75,7 @@ class Reconciler:
         if watched.users == 0:
             del self.roots[watched.root]
             self._dirty.pop(watched, None)
+            self._unread.pop(watched, None)
             self._reopen.pop(watched, None)
             if watched.tree is not None:
                 self._uncover(watched, watched.tree.directories)
@@ -80,7 +84,8 @@ class Reconciler:
 
     def gather(self) -> bool:
         """Takes what the watcher has heard; returns whether any of it may matter."""
-        events, suspect = self._coverage.take()
+        events, suspect, behind = self._coverage.take()
+        self.behind = self.behind or behind
         found = bool(suspect)
         if events:
             self.events += len(events)
@@ -172,7 +177,9 @@ class Reconciler:
         until = time.monotonic() + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        while self.pending and (not changes or time.monotonic() < until):
+        # What was put off has its turn after what is new, but it has one, however much is new.
+        put_off, self._unread = self._unread, {}
+        while self._reopen or self._dirty or put_off:
             while self._reopen:
                 watched, reason = self._reopen.popitem()
                 was_there = watched.tree is not None
@@ -181,12 +188,16 @@ class Reconciler:
                 names.setdefault(watched, set()).update(differing)
                 self._arm(watched, change)
             dirty, self._dirty = self._dirty, {}
+            if not dirty:
+                dirty, put_off = put_off, {}
             for watched, marks in dirty.items():
                 if watched.tree is not None:
                     change = watched.tree.read_again(marks, until)
-                    self._mark(watched, change.unread)
+                    _add_marks(self._unread, watched, change.unread)
                     changes.setdefault(watched, TreeChange()).extend(change)
                     self._arm(watched, change)
+            if not put_off and time.monotonic() >= until:
+                break
         for watched, change in changes.items():
             if watched.catalog is not None:
                 names.setdefault(watched, set()).update(watched.catalog.update(change))
@@ -211,11 +222,7 @@ class Reconciler:
             watched.polled = self._coverage.polled(watched)
 
     def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
-        if not dirty:
-            return
-        marks = self._dirty.setdefault(watched, {})
-        for path, names in dirty.items():
-            marks.setdefault(path, set()).update(names)
+        _add_marks(self._dirty, watched, dirty)
 
     def _mark_differing(self, paths: set[str], *, look_twice: bool = True) -> None:
         """Makes those of `paths` dirty that differ from what is known of them."""
@@ -236,3 +243,10 @@ def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
         return []
     directories = watched.tree.directories
     return [directories[path] for path in paths if path in directories]
+
+
+def _add_marks(marks: dict[WatchedRoot, Dirty], watched: WatchedRoot, dirty: Dirty) -> None:
+    if dirty:
+        known = marks.setdefault(watched, {})
+        for path, names in dirty.items():
+            known.setdefault(path, set()).update(names)

@@ -21,8 +21,9 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from .directory import Directory
 from .filters import SkillFilter
-from .listing import Directory, Lister
+from .listing import Lister
 from .problems import Problem, problem
 from .roots import Root
 from .settings import Settings

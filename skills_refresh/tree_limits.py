@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .listing import Directory
+from .directory import Directory
 from .problems import Problem, problem
 
 # Real skills hold some hundred names that matter, at most nine levels deep. These limits bound what a hostile one

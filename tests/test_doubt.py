@@ -16,7 +16,7 @@ def doubt() -> Doubt:
 def test_who_is_on_time_has_nothing_to_doubt(doubt: Doubt) -> None:
     for number in range(1, 100):
         doubt.looked(100 + 1.5 * number, 1_000 + 1.5 * number, meant_after=1.5)
-        doubt.batch(100 + 1.5 * number, LARGE_BATCH - 1)
+        doubt.heard(100 + 1.5 * number, LARGE_BATCH - 1, behind=False)
     assert doubt.audit_at(storm=False) is None
 
 
@@ -39,20 +39,25 @@ def test_a_clock_that_was_set_is_noticed_once(doubt: Doubt) -> None:
 
 
 def test_a_large_batch_is_audited(doubt: Doubt) -> None:
-    doubt.batch(101, LARGE_BATCH)
+    doubt.heard(101, LARGE_BATCH, behind=False)
+    assert doubt.audit_at(storm=False) == 101
+
+
+def test_a_reader_that_is_behind_is_audited(doubt: Doubt) -> None:
+    doubt.heard(101, 1, behind=True)
     assert doubt.audit_at(storm=False) == 101
 
 
 def test_in_a_storm_the_audit_waits_but_not_for_ever(doubt: Doubt) -> None:
     for number in range(10):
-        doubt.batch(101 + number, LARGE_BATCH)
+        doubt.heard(101 + number, LARGE_BATCH, behind=False)
     assert doubt.audit_at(storm=True) == 101 + PATIENCE_S
     assert doubt.audit_at(storm=False) == 101
 
 
 def test_audits_do_not_follow_each_other_closely(doubt: Doubt) -> None:
-    doubt.batch(101, LARGE_BATCH)
+    doubt.heard(101, LARGE_BATCH, behind=False)
     doubt.dispelled(101)
     assert doubt.audit_at(storm=False) is None
-    doubt.batch(101.1, LARGE_BATCH)
+    doubt.heard(101.1, LARGE_BATCH, behind=False)
     assert doubt.audit_at(storm=False) == 101 + PATIENCE_S

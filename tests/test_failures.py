@@ -11,18 +11,28 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
-from skills_refresh import ClosedError, Engine, EngineError, RootHealth, Workspace, engine_loop
+from skills_refresh import (
+    ClosedError,
+    Engine,
+    EngineError,
+    RootHealth,
+    SkillsChanged,
+    Workspace,
+    engine_loop,
+    reconciler,
+)
 from skills_refresh.clock import Clock
 from skills_refresh.coverage import MANY_DEATHS
 from skills_refresh.tree import Tree
 from skills_refresh.watching import instance
 from skills_refresh.watching.wake import Waker
 
-from .conftest import SkillsRoot, wait_for
+from .conftest import SkillsRoot, age, wait_for
 
 Opener = Callable[..., Workspace]
 
@@ -63,18 +73,22 @@ def is_seen(workspace: Workspace, root: SkillsRoot, body: str) -> None:
 
 
 class DyingNotify:
-    """A `RustNotify` that ends with an error as often as `deaths` says."""
+    """A `RustNotify` that ends with an error as often as `deaths` says, with what it had found; or at every look."""
 
     deaths = 0
+    at_every_look = False
 
     def __init__(self, *arguments: object) -> None:
         self._notify = RustNotify(*arguments)  # type: ignore[arg-type]  # passes on whatever it is given
 
     def watch(self, *arguments: object) -> object:
+        if DyingNotify.at_every_look:
+            raise WatchfilesRustInternalError("injected")
+        found = self._notify.watch(*arguments)  # type: ignore[arg-type]  # passes on whatever it is given
         if DyingNotify.deaths > 0:
             DyingNotify.deaths -= 1
             raise WatchfilesRustInternalError("injected")
-        return self._notify.watch(*arguments)  # type: ignore[arg-type]  # passes on whatever it is given
+        return found
 
     def close(self) -> None:
         self._notify.close()
@@ -86,6 +100,7 @@ def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[DyingNotify]]:
     monkeypatch.setattr(instance, "RustNotify", DyingNotify)
     yield DyingNotify
     DyingNotify.deaths = 0
+    DyingNotify.at_every_look = False
 
 
 def test_an_instance_that_dies_is_replaced_and_counted(
@@ -102,11 +117,16 @@ def test_an_instance_that_dies_is_replaced_and_counted(
 def test_what_was_written_while_an_instance_died_is_found(
     open_workspace: Opener, skills_root: SkillsRoot, dying: type[DyingNotify]
 ) -> None:
-    skills_root.add("pdf", body="Before.")
+    path = skills_root.add("pdf", body="Before.") / "SKILL.md"
+    age(path)
     workspace = open_workspace(skills_root.path)
-    for number in range(3):
-        dying.deaths = 1
-        is_seen(workspace, skills_root, f"Edit {number}.")
+    with path.open("a") as file:  # one event alone, as long as the file stays open
+        for number in range(3):
+            dying.deaths = 1
+            file.write(f" {number}")
+            file.flush()
+            wait_for(lambda: dying.deaths == 0)
+            wait_for(lambda end=f" {number}": workspace.snapshot.skills["pdf"].instructions().endswith(end))  # type: ignore[misc]  # mypy cannot type a default
 
 
 def test_instances_that_die_again_and_again_are_given_up_for_a_while(
@@ -115,14 +135,41 @@ def test_instances_that_die_again_and_again_are_given_up_for_a_while(
     """Polled, and said; then watched again."""
     workspace = open_workspace(skills_root.path)
     told = Told(workspace)
-    dying.deaths = 1_000_000
+    dying.at_every_look = True
     skills_root.add("pdf")
     wait_for(lambda: ("polling", "instance-died") in told.words)
     is_seen(workspace, skills_root, "Polled.")
     assert workspace.health[0].instances_replaced <= MANY_DEATHS + 2
-    dying.deaths = 0
+    dying.at_every_look = False
     wait_for(lambda: workspace.health[0].mode == "native", timeout=40)
     is_seen(workspace, skills_root, "Native.")
+
+
+# -- work that takes long ---------------------------------------------------------------------------------------------
+
+
+def test_a_large_new_skill_does_not_hold_up_the_others(
+    open_workspace: Opener, skills_root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is read in slices, and in between the others have their turn."""
+    monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
+    files = {f"references/{number % 50}/{number}.md": "x" for number in range(6_000)}
+    large = SkillsRoot(tmp_path / "staged").add("large", files=files)
+    skills_root.add("pdf", body="Before.")
+    workspace = open_workspace(skills_root.path)
+    sizes: list[int] = []
+
+    def note(change: SkillsChanged) -> None:
+        skills = change.snapshot.skills
+        if skills["pdf"].instructions() == "After." and "large" in skills:
+            sizes.append(len(skills["large"].files))
+
+    workspace.subscribe(note)
+    large.rename(skills_root.path / "large")
+    wait_for(lambda: "large" in workspace.snapshot.skills)
+    skills_root.add("pdf", body="After.")
+    wait_for(lambda: sizes and sizes[-1] == 6_001, "the whole skill", timeout=30)
+    assert sizes[0] < 6_001
 
 
 # -- a bug of its own -------------------------------------------------------------------------------------------------
@@ -241,8 +288,7 @@ with watch(root) as skills:
     stop = threading.Event()
     def ask():
         while not stop.is_set():
-            skills.sync()
-            skills.wait(after=skills.version, timeout=0.001)
+            skills.wait(after=0)
     asking = threading.Thread(target=ask)  # holds locks at the moment of some forks
     asking.start()
     for number in range(30):

@@ -281,7 +281,33 @@ with watch(root.path) as workspace:
 """,
     )
     assert answer["body"] == "Before."
-    assert answer["problems"] == ["unreadable"]
+    assert answer["problems"] == ["no-descriptor"]
+
+
+def test_rules_that_could_not_be_read_are_read_again(skills_root: SkillsRoot) -> None:
+    skills_root.add("a", files={"drafts/one.md": "x"})
+    skills_root.write(".skillsignore", "drafts/")
+    answer = run_limited(
+        skills_root,
+        EAT
+        + """
+from skills_refresh import engine_loop
+engine_loop.AUDIT_S = 2.0
+with watch(root.path) as warm:
+    result["files"] = len(warm.snapshot.skills["a"].files)
+    wait_for(lambda: free_descriptors() > 20)
+    taken = eat(0)
+    with watch(root.path) as workspace:
+        result["problems"] = sorted(found.code for found in workspace.snapshot.problems)
+        for descriptor in taken:
+            os.close(descriptor)
+        whole = lambda: "a" in workspace.snapshot.skills and not workspace.snapshot.problems
+        wait_for(whole, "reading it", timeout=20)
+        result["after"] = len(workspace.snapshot.skills["a"].files)
+""",
+    )
+    assert (answer["files"], answer["after"]) == (1, 1)
+    assert answer["problems"] == ["invalid-ignore-file", "no-descriptor"]
 
 
 def test_an_engine_that_begins_without_descriptors_heals(skills_root: SkillsRoot) -> None:

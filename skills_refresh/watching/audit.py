@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ..listing import Directory, follow_link, hidden_skills
+from ..directory import Directory, follow_link, hidden_skills
 from ..reading import signature_of
 
 

@@ -15,10 +15,12 @@ Attach = Callable[[int | None], None]
 
 
 class Batch(NamedTuple):
-    """What was pending: events, and directories of which events may have been lost, which must be looked at again."""
+    """What was pending: events, and directories of which events may have been lost, which must be looked at again.
+    `behind` says that so many more wait in the kernel that it may have dropped some."""
 
     events: set[Event]
     suspect: set[str]
+    behind: bool = False
 
 
 class Watcher(Protocol):

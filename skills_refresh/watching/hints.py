@@ -10,8 +10,8 @@ import os
 import stat
 from collections.abc import Iterable
 
+from ..directory import Directory
 from ..filters import IGNORE_FILE, SkillFilter
-from ..listing import Directory
 from ..tree import Tree
 from .base import ADDED, MODIFIED, Event
 

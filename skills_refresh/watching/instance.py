@@ -18,10 +18,16 @@ from typing import NoReturn
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from ..health import Cause
-from .limits import free_descriptors
+from .limits import free_descriptors, queue_limit
+
+if sys.platform == "linux":
+    import fcntl
+    import termios
 
 # Below this many directories a constructor takes under a millisecond whichever processor its two threads run on.
 _WORTH_PINNING = 100
+# How many events the kernel keeps where it does not say.
+_USUAL_QUEUE = 16_384
 # The longest to wait for an instance's thread to end.
 _CLOSE_S = 0.050
 #: Descriptors that one instance needs.
@@ -77,6 +83,8 @@ class Instance:
         new = _inotify_descriptors() - before
         # More than one: another thread of the process opened an inotify descriptor at the same moment.
         self.descriptor = new.pop() if len(new) == 1 else None
+        # An event takes 16 bytes, and mostly 16 or more for a name: this is a quarter to a half of a full queue.
+        self._many = 8 * (queue_limit() or _USUAL_QUEUE)
 
     def take(self) -> set[tuple[int, str]]:
         """The events that are pending, as watchfiles' (change, path). Raises `InstanceDied`; never blocks."""
@@ -87,6 +95,18 @@ class Instance:
         except WatchfilesRustInternalError as error:
             raise InstanceDied(str(error)) from error
         return found if isinstance(found, set) else _unexpected(found)
+
+    def is_behind(self) -> bool:
+        """Whether so many events wait in the kernel that some may have been dropped. It does so without a word that
+        watchfiles would pass on; how much waits can be asked, in a microsecond."""
+        if self.descriptor is None or sys.platform != "linux":
+            return False
+        waiting = bytearray(4)
+        try:
+            fcntl.ioctl(self.descriptor, termios.FIONREAD, waiting)
+        except OSError:
+            return False
+        return int.from_bytes(waiting, sys.byteorder) >= self._many
 
     def is_complete(self) -> bool | None:
         """Whether the kernel watches as many directories as there are paths; None where it does not say.
@@ -108,7 +128,7 @@ class Instance:
         if self.descriptor is None:
             return None
         try:
-            with open(f"/proc/self/fdinfo/{self.descriptor}", encoding="ascii") as info:
+            with open(f"/proc/self/fdinfo/{self.descriptor}", encoding="utf-8") as info:
                 return [int(line.split(" ino:", 1)[1].split(" ", 1)[0], 16) for line in info if line[:7] == "inotify"]
         except OSError:
             return None

@@ -53,6 +53,11 @@ def descriptor_limit() -> Limit | None:
     return None if soft == resource.RLIM_INFINITY else Limit("RLIMIT_NOFILE", soft, f"ulimit -n {max(2 * soft, 4_096)}")
 
 
+def queue_limit() -> int | None:
+    """How many events the kernel keeps for one inotify instance; None where the platform does not say."""
+    return _read("fs/inotify/max_queued_events")
+
+
 def open_descriptors() -> int | None:
     """How many descriptors this process has open; None where the platform does not say."""
     with suppress(OSError):
@@ -74,7 +79,7 @@ def kernel_watches() -> int | None:
         for name in os.listdir("/proc/self/fd"):
             with suppress(OSError):
                 if os.readlink(f"/proc/self/fd/{name}") == "anon_inode:inotify":
-                    with open(f"/proc/self/fdinfo/{name}", encoding="ascii") as info:
+                    with open(f"/proc/self/fdinfo/{name}", encoding="utf-8") as info:
                         count += sum(line.startswith("inotify") for line in info)
     except OSError:
         return None
@@ -96,5 +101,5 @@ def _inotify_limit(what: str) -> Limit | None:
 
 def _read(key: str) -> int | None:
     with suppress(OSError, ValueError):
-        return int((_SYSTEM / key).read_text(encoding="ascii"))
+        return int((_SYSTEM / key).read_text(encoding="utf-8"))
     return None

@@ -56,13 +56,15 @@ class NativeWatcher:
     def take(self) -> Batch:
         events: set[Event] = set()
         suspect: set[str] = set()
+        behind = False
         for instance in tuple(self._instances):
+            behind = behind or instance.is_behind()
             try:
                 events |= instance.take()
             except InstanceDied:
                 self.replaced += 1
                 suspect |= self._remake([instance])
-        return Batch(events, suspect)
+        return Batch(events, suspect, behind)
 
     def tidy(self) -> set[str]:
         """Remakes instances that still watch what nobody wants: a directory that was moved away, or is excluded now.

@@ -54,13 +54,15 @@ class RecursiveWatcher:
     def take(self) -> Batch:
         events: set[Event] = set()
         suspect: set[str] = set()
+        behind = False
         for top, instance in tuple(self._tops.items()):
+            behind = behind or instance.is_behind()
             try:
                 events |= instance.take()
             except InstanceDied:
                 self.replaced += 1
                 suspect |= self._replace(top)
-        return Batch(events, suspect)
+        return Batch(events, suspect, behind)
 
     def tidy(self) -> set[str]:
         return set()
