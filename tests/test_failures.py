@@ -21,7 +21,6 @@ from skills_refresh import (
     Engine,
     EngineError,
     RootHealth,
-    SkillsChanged,
     Workspace,
     engine_loop,
     reconciler,
