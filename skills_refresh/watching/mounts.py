@@ -66,7 +66,8 @@ def parse_mountinfo(text: str) -> dict[int, Mount]:
 
 
 class MountTable:
-    """The mounts that this process sees, read anew where the last reading is older than a second.
+    """The mounts that this process sees, read anew where the last reading is older than a second or does not know what
+    is asked for.
 
     `path` is the table in the kernel's format, `clock` gives monotonic seconds. Owned by one thread. Never raises.
     """
@@ -84,7 +85,7 @@ class MountTable:
         subvolumes of btrfs, which have numbers of their own, and with what is mounted above a `chroot`.
         """
         now = self._clock()
-        if self._expires is None or now >= self._expires:
+        if self._expires is None or now >= self._expires or device not in self._mounts:
             self._mounts = _read(self._path)
             self._expires = now + KEPT_S
         mount = self._mounts.get(device)
