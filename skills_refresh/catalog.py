@@ -18,7 +18,8 @@ from .model import Skill, SkillFile, skill_identity
 from .problems import Problem, problem
 from .reading import FileEntry
 from .settings import Settings
-from .tree import Tree, TreeChange
+from .tree import Tree
+from .tree_change import TreeChange
 
 
 class _Built(NamedTuple):

@@ -17,7 +17,7 @@ from .health import EngineHealth
 from .model import Reason
 from .roots import Root
 from .settings import Settings
-from .tree import TreeChange
+from .tree_change import TreeChange
 from .watched_root import WatchedRoot
 from .watching.audit import audit
 from .watching.base import Watcher

@@ -27,30 +27,8 @@ from .listing import Lister
 from .problems import Problem, problem
 from .roots import Root
 from .settings import Settings
+from .tree_change import TreeChange
 from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
-
-
-class TreeChange:
-    """What one reading found: directories that entered or left the plan, and where anything may differ.
-
-    `skills` are the directories of skills to build again, `loose` those outside of any skill. `unread` are directories,
-    with names in them, that there was no time for: to be read again next.
-    """
-
-    def __init__(self, added: Iterable[str] = (), removed: Iterable[str] = ()) -> None:
-        self.added = set(added)
-        self.removed = set(removed)
-        self.skills: set[str] = set()
-        self.loose: set[str] = set()
-        self.unread: dict[str, set[str]] = {}
-
-    def extend(self, later: TreeChange) -> None:
-        """Makes this say what both say; `later` was found after it, by reading what this left `unread` and more."""
-        self.unread = later.unread
-        self.removed |= later.removed
-        self.added = (self.added - later.removed) | later.added
-        self.skills |= later.skills
-        self.loose |= later.loose
 
 
 class _TooEntangled(Exception):
@@ -181,9 +159,9 @@ class Tree:
                         queue.append((parent, parent, set()))
                 continue
             self._check_entanglement(new, known, touched)
-            self._note(change, new)
+            change.note(new)
             if known is not None:
-                self._note(change, known)
+                change.note(known)
                 for name, path in known.children.items():
                     if new.children.get(name) != path or name in touched or known.skill != new.skill:
                         self._drop(path, change, dropped)
@@ -289,7 +267,7 @@ class Tree:
                 self._forget_links(directory)
                 change.added.discard(directory.path)
                 change.removed.add(directory.path)
-                self._note(change, directory)
+                change.note(directory)
                 stack.extend(directory.children.values())
 
     def _touched_subtrees(self, parent: str, names: set[str]) -> Iterator[str]:
@@ -300,10 +278,3 @@ class Tree:
             if below is not None:
                 yield below.path
                 stack.extend(path for path in below.children.values() if self._is_way(below, path))
-
-    @staticmethod
-    def _note(change: TreeChange, directory: Directory) -> None:
-        if directory.skill is None:
-            change.loose.add(directory.path)
-        else:
-            change.skills.add(directory.skill)

@@ -15,7 +15,8 @@ from .problems import Problem, problem
 from .reading import Signature, signature_of
 from .roots import Root
 from .settings import Settings
-from .tree import Tree, TreeChange
+from .tree import Tree
+from .tree_change import TreeChange
 from .watching.base import DELETED, Event
 from .watching.hints import Dirty, directories_below_changed, dirty_directories, touches_ignore_file
 
