@@ -25,8 +25,8 @@ LONGEST_RETRY_S = 30.0
 # With fewer free descriptors than this, those of the engine are given back: a gateway needs them for its connections.
 # They are taken again when twice as many are free.
 FEW_DESCRIPTORS = 16
-# An instance that dies is replaced; it does at each name that is not UTF-8. When so many died in so short a time,
-# something is wrong that replacing does not mend.
+# An instance that dies is replaced; it does at each name that is not UTF-8, until its directory is polled. When so many
+# died in so many seconds for no such reason, something is wrong that replacing does not mend.
 MANY_DEATHS = 10
 DEATHS_WITHIN_S = 10.0
 
@@ -76,6 +76,8 @@ class Coverage:
             for directory in wanted:
                 self._chosen.pop(directory.path, None)
             self._chosen.update(chosen)
+            if "undecodable-name" in chosen.values():
+                self._deaths.clear()  # that was why
         # Roots, what may hold new skills, and what holds a SKILL.md, from above to below; then the rest.
         first = [directory.path for directory in wanted if directory.above is None and directory.path not in chosen]
         rest = [directory.path for directory in wanted if directory.above is not None and directory.path not in chosen]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from skills_refresh import Workspace
+from skills_refresh.coverage import MANY_DEATHS
 from skills_refresh.watching.instance import Instance, InstanceDied
 from skills_refresh.watching.native import CHUNK, NativeWatcher
 
@@ -80,6 +81,21 @@ def test_large_plans_are_armed_in_chunks(tmp_path: Path) -> None:
     watcher.arm(map(str, paths))
     assert (len(watcher.watched), len(attached), watcher.refused) == (CHUNK + 10, 2, {})
     watcher.close()
+
+
+def test_many_names_that_are_not_utf8_do_not_make_it_give_up(
+    open_workspace: Callable[..., Workspace], skills_root: SkillsRoot
+) -> None:
+    """Each ends the instance, perhaps more than once; their directories are polled, and all others watched."""
+    for number in range(MANY_DEATHS + 5):
+        skills_root.add(f"skill-{number}")
+    workspace = open_workspace(skills_root.path)
+    reasons: set[str] = set()
+    workspace.subscribe_health(lambda health: reasons.add(health.reason))
+    for number in range(MANY_DEATHS + 5):
+        (skills_root.path / f"skill-{number}" / os.fsdecode(b"\xff.svg")).touch()
+        wait_for(lambda number=number: workspace.health[0].polled_dirs == number + 1)  # type: ignore[misc]  # mypy cannot type a default
+    assert (reasons, workspace.health[0].watched_dirs) == ({"undecodable-name"}, 1)
 
 
 def test_a_workspace_outlives_the_death_of_an_instance(
