@@ -148,15 +148,16 @@ class RootCatalog:
                 body_offset=frontmatter.body_offset,
                 identity=skill_identity(frontmatter.name, relative, digest),
             )
+            if top.unlisted:
+                found.append(self._stale(top, "cannot be looked at"))
             return before if before is not None and _equal(before, skill) else skill
         if before is None:
             return None
-        found.append(
-            problem(
-                "stale", self._shown(top, SKILL_FILE), "cannot be loaded as it is; its last good version stays in use"
-            )
-        )
+        found.append(self._stale(top, "cannot be loaded as it is"))
         return _with_files(before, files)
+
+    def _stale(self, top: Directory, why: str) -> Problem:
+        return problem("stale", self._shown(top, SKILL_FILE), f"{why}; its last good version stays in use")
 
     def _unusable(self, entry: FileEntry) -> list[Finding]:
         """Why a `SKILL.md` cannot even be parsed; nothing where it can."""

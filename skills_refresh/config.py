@@ -71,7 +71,10 @@ def load_config(
     `flags` are values from a command line, by key. `config_file` is read instead of the project's file. Raises
     `ConfigError` for an unknown key, a value of the wrong type, or a file that cannot be read.
     """
-    base = directory or Path.cwd()
+    try:
+        base = directory or Path.cwd()
+    except OSError as error:
+        raise ConfigError(f"the working directory: {error.strerror}; change to one that exists") from error
     merged: dict[str, object] = {}
     sources: list[str] = []
     layers = [
@@ -107,7 +110,8 @@ def _files(
     import platformdirs  # here, because only the command line reads files
 
     user_file = platformdirs.user_config_path("skills-refresh") / "config.toml"
-    if user_file.is_file():
+    # A service often runs with a home that it may not look into: then it has no file of its own.
+    if os.access(user_file, os.F_OK) and user_file.is_file():
         yield str(user_file), _read(user_file), user_file.parent
 
 

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from .clock import Clock
 from .directory import Directory
 from .health import Cause, EngineHealth
+from .opening import is_below
 from .watched_root import WatchedRoot
 from .watching.base import Batch, Watcher
 from .watching.limits import free_descriptors
@@ -91,18 +92,23 @@ class Coverage:
             self._chosen.pop(path, None)
         self._watcher.disarm(directories)
 
-    def rearm(self, directories: Collection[str]) -> None:
-        """Watches anew those of `directories` that are to be watched."""
+    def rearm(self, directories: Collection[str]) -> set[str]:
+        """Watches anew those of `directories` that are to be watched. Returns those that must be looked at again."""
         wanted = [path for path in directories if path not in self._chosen]
         self._watcher.disarm(wanted)
-        self._watcher.arm(wanted)
+        again = self._watcher.arm(wanted)
         self._plan_retry()
+        return again
 
-    def polled(self, watched: WatchedRoot) -> dict[str, Cause]:
-        """The directories of `watched` that are polled, each with why."""
+    def reconsider(self, watched: WatchedRoot) -> set[str]:
+        """Covers anew what is polled by choice in `watched`, when another root that wanted that is gone."""
         known = watched.tree.directories if watched.tree is not None else {}
-        found = (*self._watcher.refused.items(), *self._chosen.items())
-        return {path: cause for path, cause in found if path in known}
+        return self.cover(watched, [path for path in self._chosen if path in known])
+
+    @property
+    def polled(self) -> dict[str, Cause]:
+        """The directories that are polled, each with why."""
+        return {**self._watcher.refused, **self._chosen}
 
     # -- in quiet moments -------------------------------------------------------------------------------------------
 
@@ -154,12 +160,14 @@ class Coverage:
         undecodable = watched.tree.undecodable if watched.tree is not None else set()
         devices = {directory.device for directory in directories}
         by_device = {device: self._choose_for_device(watched, device) for device in devices}
-        if not undecodable and not any(by_device.values()):
+        if not undecodable and not any(by_device.values()) and not watched.polled_below:
             return {}
-        causes = {
-            directory.path: "undecodable-name" if directory.path in undecodable else by_device[directory.device]
-            for directory in directories
-        }
+        causes: dict[str, Cause] = {}
+        for directory in directories:
+            path = directory.path
+            shared = any(is_below(path, base) for base in watched.polled_below)
+            cause = "undecodable-name" if path in undecodable else by_device[directory.device]
+            causes[path] = cause or ("configured" if shared else "")
         return {path: cause for path, cause in causes.items() if cause}
 
     def _choose_for_device(self, watched: WatchedRoot, device: int) -> Cause:

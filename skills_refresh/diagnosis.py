@@ -10,12 +10,20 @@ from typing import NamedTuple
 
 from .directory import Directory
 from .filters import SkillFilter
+from .problems import Problem
 from .watched_root import WatchedRoot
 
 # Files below pruned directories are counted to show what is saved; a count that takes longer says "at least".
 COUNT_AT_MOST = 200_000
 COUNT_FOR_S = 2.0
 SLOWEST = 3
+# The problems that keep a path out by themselves, and those that keep out what lies below their path.
+_REFUSALS = {
+    "unreadable", "no-descriptor", "not-a-file", "dangling-link", "escaping-link", "foreign-hard-link", "path-too-long",
+    "too-large", "skill-limit", "no-frontmatter", "unclosed-frontmatter", "invalid-yaml", "missing-description",
+    "shadowed", "miscased-skill-file",
+}  # fmt: skip
+_LIMITS = {"entry-limit", "file-limit", "link-limit"}
 
 
 class Pruned(NamedTuple):
@@ -88,16 +96,28 @@ def _explain_below(parts: list[str], watched: WatchedRoot) -> str:
             return "the directory above it is not read"
         name = parts[count - 1]
         shown = os.path.join(watched.root.path, *parts[:count])
+        refused = _refusal(shown, name in above.files, watched)
+        if refused is not None:
+            return f"{shown} {refused.message} [{refused.code}]"
         if name in above.files:
             owner = f"part of the skill in {above.skill}" if above.skill else "outside of any skill"
             return f"it is relevant: a file that is read, {owner}"
         if os.path.isdir(shown):
             rule = watched.filter.why_pruned(relative, in_skill=above.skill is not None)
-            return f"{shown} is left out: {rule or 'a limit, or a link that leads elsewhere; see the problems'}"
+            return f"{shown} is left out: {rule or 'a limit, or a link to what is found elsewhere; see the problems'}"
         if not os.path.lexists(shown):
             return "it does not exist"
         return f"it is not read: {watched.filter.why_skipped(relative) or 'it is no file; see the problems'}"
     return "it is relevant: a directory that is watched"
+
+
+def _refusal(shown: str, read: bool, watched: WatchedRoot) -> Problem | None:
+    """The problem that keeps what is `shown` out: its own, or that of the directory above it, where a limit was reached
+    and it was not `read`."""
+    problems = watched.catalog.problems if watched.catalog is not None else ()
+    own = (found for found in problems if str(found.path) == shown and found.code in _REFUSALS)
+    above = (found for found in problems if str(found.path) == os.path.dirname(shown) and found.code in _LIMITS)
+    return next(own, None) or (None if read else next(above, None))
 
 
 def _pruned(directory: Directory, skill_filter: SkillFilter) -> Iterator[tuple[str, str]]:

@@ -32,12 +32,13 @@ class Directory:
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
     `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
-    of files that there was no time to read; what was known of them is kept.
+    of files that there was no time to read; what was known of them is kept. `unlisted` says that it could not be
+    listed; then all that was known of it is kept.
     """
 
     __slots__ = (
         "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
-        "relative", "signature", "skill", "undecodable", "unread",
+        "relative", "signature", "skill", "undecodable", "unlisted", "unread",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -56,6 +57,7 @@ class Directory:
         self.hidden: dict[str, tuple[str, ...]] = {}
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
+        self.unlisted = False
         self.unread: set[str] = set()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -16,6 +17,7 @@ from .clock import Clock
 from .engine_loop import EngineLoop
 from .errors import ClosedError, EngineError, SkillsRefreshError
 from .filters import check_settings
+from .listeners import PATIENCE_S
 from .model import Reason
 from .reconciler import Reconciler
 from .roots import Root, Roots, resolve_roots
@@ -77,9 +79,11 @@ class Engine:
         return Workspace(self, resolve_roots(roots), name=name, on_close=lambda: None).start()
 
     def close(self) -> None:
-        """Closes every workspace and ends the thread. Idempotent; waits half a second at most."""
+        """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being
+        called and for what the thread is doing."""
+        deadline = time.monotonic() + PATIENCE_S
         for workspace in tuple(self._opened):
-            workspace.close()
+            workspace._close(deadline - time.monotonic())
         with self._lock:
             self._closing = True
             thread = self._thread
@@ -159,7 +163,9 @@ class Engine:
         except Exception as error:
             self._end(f"the engine cannot start: {error!r}")
             return
-        self._loop = EngineLoop(Reconciler(watcher, self._settings, self.clock), waker, self.clock)
+        self._loop = EngineLoop(
+            Reconciler(watcher, self._settings, self.clock), waker, self.clock, is_closing=lambda: self._closing
+        )
         with self._lock:
             self._waker = waker
         try:
@@ -177,7 +183,7 @@ class Engine:
                 self._waker = None
                 waker.close()
             for workspace in tuple(self._opened):
-                workspace.close()
+                workspace._close(0.0)
             watcher.close()
             self._end(_CLOSED)
 

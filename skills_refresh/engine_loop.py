@@ -8,11 +8,12 @@ then or when events may have been lost, at everything.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from .clock import Clock
 from .debounce import STEP_S, Debounce
 from .doubt import Doubt
-from .errors import ClosedError
+from .errors import ClosedError, EngineError
 from .files_digest import files_digest
 from .model import Reason
 from .reconciler import Reconciler
@@ -44,11 +45,12 @@ _log = logging.getLogger("skills_refresh")
 class EngineLoop:
     """The state and the timing of one engine. Owned by its thread; `workspaces` may be read by others."""
 
-    def __init__(self, reconciler: Reconciler, waker: Waker, clock: Clock) -> None:
+    def __init__(self, reconciler: Reconciler, waker: Waker, clock: Clock, *, is_closing: Callable[[], bool]) -> None:
         self.workspaces: dict[Workspace, tuple[WatchedRoot, ...]] = {}
         self._reconciler = reconciler
         self._waker = waker
         self._clock = clock
+        self._is_closing = is_closing
         self._debounce = Debounce()
         self._doubt = Doubt(clock.monotonic(), clock.wall())
         self._events = 0
@@ -57,9 +59,11 @@ class EngineLoop:
         self._next_round = 0.0
         self._round_s = POLL_S
         self._next_poll = 0.0
+        self._polled_since: float | None = None
         self._pause = FIRST_PAUSE_S
         self._names_lost = False
         self._unfinished: Reason | None = None
+        self._reopen_at: float | None = None
         self._told: dict[WatchedRoot, tuple[str, str]] = {}
 
     # -- turns ------------------------------------------------------------------------------------------------------
@@ -83,6 +87,16 @@ class EngineLoop:
                 self._publish("watch")
         elif self._reconciler.pending:
             self._publish(self._unfinished or "audit")
+        if self._polled_since is not None:
+            self._plan_poll(self._polled_since)
+
+    def _plan_poll(self, began: float) -> None:
+        """The next look at what is polled, after what this one took, with what was read again because of it."""
+        health = self._reconciler.health
+        health.poll_seconds = self._clock.monotonic() - began
+        health.poll_interval = max(POLL_S, (1 + POLL_PAUSE) * health.poll_seconds)
+        self._next_poll = began + health.poll_interval
+        self._polled_since = None
 
     def failed(self) -> None:
         """After a failure that nobody foresaw: everything is to be read again, and until it is, health says so."""
@@ -105,6 +119,7 @@ class EngineLoop:
         except BaseException:
             for watched in roots:
                 self._reconciler.release(watched)
+                self._told.pop(watched, None)
             raise
         for watched in roots:
             if watched.users == 1:  # it was opened just now
@@ -127,6 +142,11 @@ class EngineLoop:
             if read_all:
                 self._reconciler.rescan(watched)
         self._publish_all(reason)
+        failing = next((watched for watched in self._roots_of(workspace) if watched.failing), None)
+        if failing is not None:
+            raise EngineError(
+                f"{failing.root.path}: the engine hit a bug, see the log; it is read again soon: try then"
+            )
 
     def files_digest(self, workspace: Workspace) -> str:
         """The digest over the files that are known below the roots of `workspace`."""
@@ -152,10 +172,8 @@ class EngineLoop:
             if polls or reconciler.polls:
                 self._tell_health()
         if reconciler.polls and now >= self._next_poll:
+            self._polled_since = now
             reconciler.look_at_polled()
-            interval = max(POLL_S, (1 + POLL_PAUSE) * (reconciler.health.poll_seconds or 0.0))
-            reconciler.health.poll_interval = interval
-            self._next_poll = now + interval
         self._doubt.heard(now, reconciler.events - self._events, behind=reconciler.behind)
         self._events, reconciler.behind = reconciler.events, False
         audit_at = self._doubt.audit_at(storm=self._debounce.pending)
@@ -166,6 +184,9 @@ class EngineLoop:
                 reconciler.audit(watched, rearm=True)
         if doubtful:
             self._doubt.dispelled(now)
+        if self._reopen_at is not None and now >= self._reopen_at:
+            self._reopen_at = None
+            reconciler.reopen_failed()
         if reconciler.racy and now >= self._look_twice_at:
             reconciler.look_twice()
 
@@ -182,6 +203,8 @@ class EngineLoop:
             due.append(audit_at - now)
         if self._waker.step is not None:
             due.append(self._waker.step)
+        if self._reopen_at is not None:
+            due.append(self._reopen_at - now)
         if self._look_s is not None:
             due.append(self._look_s)
         if self._debounce.pending:
@@ -193,10 +216,12 @@ class EngineLoop:
     # -- publishing -------------------------------------------------------------------------------------------------
 
     def _publish_all(self, reason: Reason) -> None:
-        """Publishes slice after slice until nothing is dirty any more."""
+        """Publishes slice after slice until what is dirty now was read."""
         self._publish(reason)
-        while self._reconciler.pending:
+        waiting = self._reconciler.waiting
+        while waiting and not self._is_closing():
             self._publish(reason)
+            waiting &= self._reconciler.waiting
 
     def _publish(self, reason: Reason) -> None:
         """Reconciles what is dirty now, for one slice, and publishes where a consumer can see a difference."""
@@ -218,7 +243,11 @@ class EngineLoop:
         self._unfinished = reason if self._reconciler.pending else None
         if self._reconciler.racy:
             self._look_twice_at = self._clock.monotonic() + LOOK_TWICE_S
-        if not self._reconciler.pending:
+        if self._reconciler.failed:
+            if self._reopen_at is None:
+                self._reopen_at = self._clock.monotonic() + self._pause
+                self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
+        elif not self._reconciler.pending:
             self._reconciler.health.failing = False
             self._pause = FIRST_PAUSE_S
         self._tell_health()

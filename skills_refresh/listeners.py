@@ -28,6 +28,8 @@ Listener = Callable[[SkillsChanged], "Awaitable[None] | None"]
 # Changes that one listener may have waiting before they are merged, and versions that a late listener can ask for.
 MAX_QUEUED = 16
 MAX_HISTORY = 64
+# How long closing waits for listeners that are being called.
+PATIENCE_S = 0.4
 
 _log = logging.getLogger("skills_refresh")
 
@@ -85,7 +87,7 @@ class ListenerRegistry:
                 for subscription in self._subscriptions:
                     subscription.deliver(change)
 
-    def close(self, timeout: float = 0.4) -> None:
+    def close(self, timeout: float = PATIENCE_S) -> None:
         """Ends all subscriptions; waits up to `timeout` seconds for the calls that are under way."""
         with self._lock:
             subscriptions, self._subscriptions = self._subscriptions, ()

@@ -181,7 +181,7 @@ class Lister:
 
     def _first(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
         """The first `limit` of `names`, a `SKILL.md` before all others; tells of those that are left out."""
-        self._tell(directory, "", code, f"{len(names):,} {what}, over {limit:,}; the last by name are left out")
+        self._tell(directory, "", code, f"more than {limit:,} {what}; the last by name are left out")
         return heapq.nsmallest(limit, names, key=lambda name: (name != SKILL_FILE, name))
 
     def _add_skill_file_beyond(self, look: _Look, files: list[str], links: list[str]) -> bool:
@@ -292,5 +292,6 @@ def _keep(directory: Directory, known: Directory | None, found: Problem) -> None
     if known is not None:
         directory.files, directory.children, directory.links = known.files, known.children, known.links
         directory.hidden, directory.skill = known.hidden, known.skill
+    directory.unlisted = True
     directory.problems = (found,)
     directory.racy = True  # whatever the reason was, it may be over without leaving a trace

@@ -14,6 +14,9 @@ from collections.abc import Sequence
 # Windows has no descriptors of directories; there a path is judged once more instead, which leaves a short race.
 HAS_DESCRIPTORS = {os.open, os.stat} <= os.supports_dir_fd and os.scandir in os.supports_fd
 
+# How many directories on the way down stay open. Whoever comes back from below goes down again from the base.
+MAX_OPEN = 8
+
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 _TO_LIST = _DIRECTORY | os.O_RDONLY
 # Enough to open what lies below, also where a directory may be entered but not listed.
@@ -82,6 +85,9 @@ class DirectoryOpener:
     def _enter(self, path: str, descriptor: int) -> None:
         self._paths.append(path)
         self._descriptors.append(descriptor)
+        if len(self._paths) > MAX_OPEN:
+            self._paths.pop(0)
+            os.close(self._descriptors.pop(0))
 
     def _leave(self) -> None:
         os.close(self._descriptors.pop())

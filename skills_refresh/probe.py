@@ -21,17 +21,20 @@ PATIENCE_S = 1.0
 
 
 class Step(NamedTuple):
-    """One thing that was done, and how many seconds it took to be told; None where it was not told in time."""
+    """One thing that was done, and how many seconds it took to be told; None where it was not told in time. `hint` says
+    why, and what to do, where that is known."""
 
     name: str
     seconds: float | None
+    hint: str = ""
 
 
 def probe() -> Iterator[Step]:
     """Makes skills, edits, renames and deletes them, and waits for each to be told by its event.
 
-    The first step is opening a root that is watched natively. The directory is made where temporary files are kept
-    (`TMPDIR`), which may be another file system than that of the skills. Raises `OSError` where it cannot be made.
+    The first step is opening a root that is watched natively; where that cannot be had, it is the last. The directory
+    is made where temporary files are kept (`TMPDIR`), which may be another file system than that of the skills. Raises
+    `OSError` where it cannot be made.
     """
     with tempfile.TemporaryDirectory(prefix="skills-refresh-probe-") as directory:
         base = Path(directory)
@@ -40,8 +43,11 @@ def probe() -> Iterator[Step]:
         staged = base / "staged"
         _write(staged / "SKILL.md", "Staged.")
         with _opened(root) as (workspace, seconds):
-            native = workspace.health[0].mode == "native"
-            yield Step("watch a directory natively", seconds if native else None)
+            health = workspace.health[0]
+            if health.mode != "native":
+                yield Step("watch a directory natively", None, f"{health.message}: {health.cure}")
+                return
+            yield Step("watch a directory natively", seconds)
             steps: list[tuple[str, Callable[[], object], Callable[[Snapshot], bool]]] = [
                 (
                     "edit a file",

@@ -70,8 +70,8 @@ class FileEntry:
         self.sha256 = sha256
         self.data = data
         self.error = error
-        # Whatever an error came from (permissions, too few descriptors), it may be over without leaving a trace.
-        self.racy = error is not None or (signature is not None and is_racy(signature))
+        # Without a signature, nothing would show that the error is over.
+        self.racy = is_racy(signature) if signature is not None else error is not None
 
 
 def read_file(name: str, directory: int | None, owner: int | None, keep_bytes: int) -> FileEntry:
@@ -133,7 +133,10 @@ def why_unreadable(error: OSError, what: str) -> tuple[str, str]:
 
 
 def _unreadable(error: OSError, signature: Signature | None) -> FileEntry:
-    return FileEntry(signature, error=why_unreadable(error, "read"))
+    entry = FileEntry(signature, error=why_unreadable(error, "read"))
+    # Permissions that change show in the signature; that descriptors are there again, or a disk answers, does not.
+    entry.racy = entry.racy or error.errno not in (errno.EACCES, errno.EPERM)
+    return entry
 
 
 def _foreign(file_owner: int, owner: int | None) -> str:

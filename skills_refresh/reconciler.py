@@ -7,13 +7,16 @@ thread, no sleep, and no workspace.
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 
 from .clock import Clock
 from .coverage import Coverage
 from .directory import Directory
-from .health import EngineHealth
+from .health import Cause, EngineHealth
 from .model import Reason
 from .roots import Root
 from .settings import Settings
@@ -26,13 +29,16 @@ from .watching.hints import Dirty
 # Reading a large new skill takes seconds. After each slice of so many, other skills have their turn.
 SLICE_S = 0.25
 
+_log = logging.getLogger("skills_refresh")
+
 
 class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
 
     `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
     once more a moment later. `events` counts what was heard so far; `behind` says that more may have been lost,
-    `vanished` that a root was there and is gone; whoever reads these two resets them. `health` is what is true of all
+    `vanished` that a root was there and is gone; whoever reads these two resets them. `failed` are the roots in which a
+    bug was hit: they are left alone until they are opened anew. `health` is what is true of all
     roots.
     """
 
@@ -42,18 +48,27 @@ class Reconciler:
         self.events = 0
         self.behind = False
         self.vanished = False
+        self.failed: set[WatchedRoot] = set()
         self.health = EngineHealth()
         self._coverage = Coverage(watcher, clock, self.health)
         self._settings = settings
         self._clock = clock
         self._dirty: dict[WatchedRoot, Dirty] = {}
-        self._unread: dict[WatchedRoot, Dirty] = {}
+        # What there was no time for, the oldest first.
+        self._put_off: dict[tuple[WatchedRoot, str], set[str]] = {}
+        self._polled: dict[str, Cause] = {}
         self._reopen: dict[WatchedRoot, Reason] = {}
 
     @property
     def pending(self) -> bool:
         """Whether anything must be read again."""
-        return bool(self._dirty or self._reopen or self._unread)
+        return bool(self._dirty or self._reopen or self._put_off)
+
+    @property
+    def waiting(self) -> set[tuple[WatchedRoot, str]]:
+        """What must be read again: directories, and "" for a whole root."""
+        dirty = {(watched, path) for watched, marks in self._dirty.items() for path in marks}
+        return dirty | self._put_off.keys() | {(watched, "") for watched in self._reopen}
 
     @property
     def polls(self) -> bool:
@@ -66,6 +81,7 @@ class Reconciler:
         if watched is None:
             watched = self.roots[root] = WatchedRoot(root, self._settings, self.health)
             self._reopen[watched] = "roots"
+            self._note_overlaps()
         watched.users += 1
         return watched
 
@@ -75,16 +91,20 @@ class Reconciler:
         if watched.users == 0:
             del self.roots[watched.root]
             self._dirty.pop(watched, None)
-            self._unread.pop(watched, None)
+            self._put_off = {key: names for key, names in self._put_off.items() if key[0] is not watched}
             self._reopen.pop(watched, None)
+            self.failed.discard(watched)
             if watched.tree is not None:
                 self._uncover(watched, watched.tree.directories)
+            self._note_overlaps()
+            self._note_polled()
 
     # -- learning what differs --------------------------------------------------------------------------------------
 
     def gather(self) -> bool:
         """Takes what the watcher has heard; returns whether any of it may matter."""
         events, suspect, behind = self._coverage.take()
+        self._note_polled()
         self.behind = self.behind or behind
         found = bool(suspect)
         if events:
@@ -106,14 +126,12 @@ class Reconciler:
     def look_at_roots(self) -> None:
         """Looks whether each root's path leads where it led: no event tells of a root that comes."""
         for watched in self.roots.values():
-            if watched.moved():
+            if watched not in self.failed and watched.moved():
                 self._reopen[watched] = "roots"
 
     def look_at_polled(self) -> None:
         """Looks at the directories that are not watched."""
-        began = self._clock.monotonic()
         self._mark_differing({path for watched in self.roots.values() for path in watched.polled})
-        self.health.poll_seconds = self._clock.monotonic() - began
 
     def mend_coverage(self, *, quiet: bool) -> None:
         """Gives back descriptors that others need, asks again for what was refused, and, when it is `quiet`, frees
@@ -136,7 +154,9 @@ class Reconciler:
         With `rearm`, directories that differ without an event having told are watched anew: perhaps theirs is another
         directory's watch, and an inode that is the same proves nothing, since inodes are used again.
         """
-        if watched.moved():
+        if watched in self.failed:
+            pass  # it is opened anew when its time comes
+        elif watched.moved():
             self._reopen[watched] = "roots"
         elif watched.unreachable:
             pass
@@ -147,9 +167,9 @@ class Reconciler:
             if found.differing:
                 self.gather()  # what events tell just now was not found by the audit alone
                 untold = found.differing.keys() - self._dirty.get(watched, {}).keys() - watched.polled.keys()
-                watched.found_by_audit += len(untold)
                 if rearm:
-                    self._coverage.rearm(untold)
+                    watched.found_by_audit += len(untold)
+                    self._mark_differing(self._coverage.rearm(untold))
                 self._mark(watched, found.differing)
             self._mark(watched, found.racy)
         watched.last_audit = self._clock.wall()
@@ -170,38 +190,73 @@ class Reconciler:
     # -- reading it -------------------------------------------------------------------------------------------------
 
     def reconcile(self, reason: Reason) -> tuple[dict[WatchedRoot, set[str]], Reason]:
-        """Reads again what is dirty, to a fix point, or for as long as a slice lasts: then the rest is `pending`.
+        """Reads again what is dirty, to a fix point, or for as long as a slice lasts: then the rest is `pending`. A bug
+        that is hit in one root is logged, and holds up no other.
 
         Returns the roots that may look different now, each with the names of the skills that do, and why.
         """
         until = time.monotonic() + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        # What was put off has its turn after what is new, but it has one, however much is new.
-        put_off, self._unread = self._unread, {}
-        while self._reopen or self._dirty or put_off:
+        self.failed -= self._reopen.keys()
+        while self._reopen or self._dirty:
             while self._reopen:
                 watched, reason = self._reopen.popitem()
-                was_there = watched.tree is not None
-                change, differing = watched.open()
-                self.vanished = self.vanished or (was_there and watched.tree is None)
-                names.setdefault(watched, set()).update(differing)
-                self._arm(watched, change)
+                with self._surviving(watched):
+                    self._open(watched, names)
             dirty, self._dirty = self._dirty, {}
-            if not dirty:
-                dirty, put_off = put_off, {}
             for watched, marks in dirty.items():
-                if watched.tree is not None:
-                    change = watched.tree.read_again(marks, until)
-                    _add_marks(self._unread, watched, change.unread)
-                    changes.setdefault(watched, TreeChange()).extend(change)
-                    self._arm(watched, change)
-            if not put_off and time.monotonic() >= until:
+                self._read(watched, marks, until, changes)
+            if time.monotonic() >= until:
                 break
+        self._read_what_was_put_off(changes)
         for watched, change in changes.items():
-            if watched.catalog is not None:
-                names.setdefault(watched, set()).update(watched.catalog.update(change))
+            if watched.catalog is not None and watched not in self.failed:
+                with self._surviving(watched):
+                    names.setdefault(watched, set()).update(watched.catalog.update(change))
+        for watched in self.roots.values():
+            watched.failing = watched in self.failed
         return names, reason
+
+    def reopen_failed(self) -> None:
+        """Has the roots in which a bug was hit opened anew."""
+        self._reopen.update(dict.fromkeys(self.failed, "audit"))
+
+    def _open(self, watched: WatchedRoot, names: dict[WatchedRoot, set[str]]) -> None:
+        was_there = watched.tree is not None
+        change, differing = watched.open()
+        self.vanished = self.vanished or (was_there and watched.tree is None)
+        names.setdefault(watched, set()).update(differing)
+        self._arm(watched, change)
+
+    def _read(self, watched: WatchedRoot, marks: Dirty, until: float, changes: dict[WatchedRoot, TreeChange]) -> None:
+        if watched.tree is None or watched in self.failed:
+            return
+        with self._surviving(watched):
+            change = watched.tree.read_again(marks, until)
+            for path, names in change.unread.items():
+                self._put_off.setdefault((watched, path), set()).update(names)
+            changes.setdefault(watched, TreeChange()).extend(change)
+            self._arm(watched, change)
+
+    def _read_what_was_put_off(self, changes: dict[WatchedRoot, TreeChange]) -> None:
+        """What waits has its turn after what is new, the oldest first, however much is new."""
+        until = time.monotonic() + SLICE_S / 2
+        for watched, path in tuple(self._put_off):
+            names = self._put_off.pop((watched, path))
+            self._read(watched, {path: names}, until, changes)
+            if time.monotonic() >= until:
+                break
+
+    @contextmanager
+    def _surviving(self, watched: WatchedRoot) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            _log.exception("the engine hit a bug in %s; it is read again", watched.root.path)
+            self.health.failures += 1
+            self.failed.add(watched)
+            watched.forget()
 
     def _arm(self, watched: WatchedRoot, change: TreeChange) -> None:
         """Follows `change` with the watches; what changed before it was armed becomes dirty again."""
@@ -210,16 +265,33 @@ class Reconciler:
         self._coverage.uncover(change.removed & change.added)
         self._mark_differing(self._coverage.cover(watched, change.added), look_twice=False)
         self.racy.update(directory.path for directory in _known(watched, change.added) if directory.racy)
-        self._note_polled()
+        self._note_polled(watched)
 
     def _uncover(self, watched: WatchedRoot, paths: Collection[str]) -> None:
         """Frees the watches of `paths`, but for those that another root needs."""
         others = [other.tree.directories for other in self.roots.values() if other is not watched and other.tree]
         self._coverage.uncover([path for path in paths if not any(path in known for known in others)])
 
-    def _note_polled(self) -> None:
+    def _note_polled(self, changed: WatchedRoot | None = None) -> None:
+        """Notes for each root what of it is polled; for `changed` alone where nothing else can have changed."""
+        polled = self._coverage.polled
+        same, self._polled = polled == self._polled, polled
         for watched in self.roots.values():
-            watched.polled = self._coverage.polled(watched)
+            if watched is changed or not same:
+                known = watched.tree.directories if watched.tree is not None else {}
+                watched.polled = {path: polled[path] for path in known.keys() & polled.keys()}
+
+    def _note_overlaps(self) -> None:
+        """What is shared with a root that is always polled is polled, and watched again when that root is gone."""
+        for watched in self.roots.values():
+            below = tuple(
+                os.path.realpath(other.root.path)
+                for other in self.roots.values()
+                if other is not watched and other.poll and not watched.poll
+            )
+            if below != watched.polled_below:
+                watched.polled_below = below
+                self._mark_differing(self._coverage.reconsider(watched))
 
     def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
         _add_marks(self._dirty, watched, dirty)

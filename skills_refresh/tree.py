@@ -158,6 +158,7 @@ class Tree:
                     if parent is not None:
                         queue.append((parent, parent, set()))
                 continue
+            self._tell_once(new)
             self._check_entanglement(new, known, touched)
             change.note(new)
             if known is not None:
@@ -218,6 +219,12 @@ class Tree:
         if self.limits.differs(new, known):
             raise _TooEntangled
 
+    def _tell_once(self, directory: Directory) -> None:
+        """What cannot be listed because that above it cannot is told of that above alone."""
+        above = self.directories.get(directory.parent or "")
+        if directory.unlisted and above is not None and above.unlisted:
+            directory.problems = ()
+
     def _may_enter(self, directory: Directory) -> bool:
         skill = None if directory.above is None else self.directories.get(directory.above)
         return self.limits.admit(directory, len(self.directories), skill)
@@ -233,15 +240,15 @@ class Tree:
     def _entered(self, directory: Directory) -> Iterable[tuple[str, Directory]]:
         """The directories below `directory` that are in the plan, each with the name by which it is entered."""
         if directory.skill is None and directory.children and directory.depth >= self._settings.max_depth:
-            message = f"{len(directory.children)} directories lie deeper than {self._settings.max_depth} levels"
-            found = problem("depth-limit", self._lister.shown(directory.relative), f"{message}; not searched")
+            message = f"what lies deeper than {self._settings.max_depth} levels is not searched"
+            found = problem("depth-limit", self._lister.shown(directory.relative), message)
             directory.problems = (*directory.problems, found)
             return
         if not directory.children:
             return
         if directory.skill is not None and directory.depth - self._depth(directory.skill) >= MAX_LEVELS_IN_SKILL:
-            message = f"{len(directory.children)} directories lie over {MAX_LEVELS_IN_SKILL} levels deep in the skill"
-            found = problem("nesting-limit", self._lister.shown(directory.relative), f"{message}; they are left out")
+            message = f"what lies deeper than {MAX_LEVELS_IN_SKILL} levels in a skill is left out"
+            found = problem("nesting-limit", self._lister.shown(directory.relative), message)
             directory.problems = (*directory.problems, found)
             return
         prefix = directory.relative + "/" if directory.relative else ""

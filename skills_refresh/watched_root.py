@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -28,11 +29,14 @@ class WatchedRoot:
     """The tree, the catalog and the health of `root`. Owned by the engine's thread.
 
     `tree` is None while the root is missing or no directory; `absence` says which. `unreachable` says that permissions
-    forbid to look, so that what was known is kept. `problems` are those of the root
-    itself; `rules_unread` says that there is a `.skillsignore` that could not be read, which may be over without a
-    trace. `users` counts the workspaces that hold it. `poll` is what was configured: always, never, or None for where
-    events do not tell. `polled` are directories that are not watched, each with why; `file_system` is the type of the
-    mount where that is why. `next_audit` is when the next one is due, in monotonic seconds.
+    forbid to look, so that what was known is kept, `failing` that a bug was hit in it and it was not read again since.
+    `problems` are those of the root itself; `rules_unread` says that there is a `.skillsignore` that could not be read,
+    which may be over without a trace. `users` counts the workspaces that hold it.
+
+    `poll` is what was configured: always, never, or None for where events do not tell; `polled_below` are other roots
+    that are always polled, and so is what is shared with them. `polled` are directories that are not watched, each with
+    why; `file_system` is the type of the mount where that is why. `next_audit` is when the next one is due, in
+    monotonic seconds.
     """
 
     def __init__(self, root: Root, settings: Settings, engine_health: EngineHealth | None = None) -> None:
@@ -43,7 +47,9 @@ class WatchedRoot:
         self.problems: tuple[Problem, ...] = ()
         self.absence: Cause = "missing"
         self.unreachable = False
+        self.failing = False
         self.poll = settings.poll if root.poll is None else root.poll
+        self.polled_below: tuple[str, ...] = ()
         self.polled: dict[str, Cause] = {}
         self.file_system = ""
         self.last_event: float | None = None
@@ -55,6 +61,7 @@ class WatchedRoot:
         self._identity: tuple[int, int, bool] | None = None
         self._rules: Signature | None = None
         self.rules_unread = False
+        self._patterns: tuple[str, ...] = ()
         self.filter = SkillFilter(root.path)
 
     def moved(self) -> bool:
@@ -110,7 +117,7 @@ class WatchedRoot:
             return False
         if events is not None:
             return touches_ignore_file(events, self.tree)
-        return _signature_of_rules(self.tree.real_path) != self._rules
+        return _signature_of_rules(self.tree.real_path) not in (self._rules, _UNKNOWN)
 
     def forget(self) -> None:
         """Makes the next `open` take the root for one that was never seen, so that all of it is watched anew."""
@@ -122,8 +129,8 @@ class WatchedRoot:
         total = len(tree.directories) if tree is not None else 0
         mode, cause = self._mode(total, polled)
         message, cure = explain_cause(cause, self.file_system)
-        if polled and mode != "missing" and not engine.failing:
-            message = f"{len(polled)} of {total} directories are polled: {message}"
+        if polled and cause in polled.values():
+            message = f"{len(polled)} of {total} directories {'is' if len(polled) == 1 else 'are'} polled: {message}"
         return RootHealth(
             path=Path(self.root.path),
             mode=mode,
@@ -144,9 +151,10 @@ class WatchedRoot:
     def _mode(self, total: int, polled: dict[str, Cause]) -> tuple[Mode, Cause]:
         if self.tree is None:
             return "missing", self.absence
-        if self._engine.failing:
+        if self.failing or self._engine.failing:
             return "degraded", "failure"
-        if self.unreachable:
+        top = self.tree.directories.get(self.tree.real_path)
+        if self.unreachable or (top is not None and top.unlisted):
             return "degraded", "unreadable"
         if not polled:
             return "native", ""
@@ -162,11 +170,16 @@ class WatchedRoot:
             real_path = os.path.realpath(path)
         except (FileNotFoundError, NotADirectoryError):
             self.absence = "missing"
-            missing = problem("missing-root", path, "does not exist; it is waited for")
+            what = "is a link to nothing" if os.path.islink(path) else "does not exist"
+            missing = problem("missing-root", path, f"{what}; it is waited for")
             return None, None, () if self.root.optional else (missing,)
         except OSError as error:
+            if error.errno == errno.ELOOP:
+                self.absence = "missing"
+                return None, None, (problem("missing-root", path, "is a link that leads back to itself"),)
             self.absence = "unreadable"
-            return None, None, (problem("unreadable", path, f"cannot be looked at: {error.strerror}"),)
+            kept = "; what was known of it stays in use" if self.tree is not None else ""
+            return None, None, (problem("unreadable", path, f"cannot be looked at: {error.strerror}{kept}"),)
         if not is_directory:
             self.absence = "not-a-directory"
             found = problem("root-not-a-directory", path, "is a file, not a directory that holds skills")
@@ -186,22 +199,28 @@ class WatchedRoot:
 
         self.rules_unread = False
         if self._rules is None:
-            return make(settings.exclude), ()
+            self._patterns = ()
+        if self._rules is None or self._rules == _UNKNOWN:  # the latter is told of the root itself
+            return make(settings.exclude + self._patterns), ()
         try:
-            return make(settings.exclude + ignore_file_patterns(real_path)), ()
+            patterns = ignore_file_patterns(real_path)
+            found = make(settings.exclude + patterns)
+            self._patterns = patterns
+            return found, ()
         except (ConfigError, OSError, UnicodeError) as error:
             self.rules_unread = isinstance(error, OSError)
             path = os.path.join(self.root.path, IGNORE_FILE)
-            return make(settings.exclude), (problem("invalid-ignore-file", path, f"is not used: {error}"),)
+            message = f"cannot be used: {error}" + ("; its last good version stays in use" if self._patterns else "")
+            return make(settings.exclude + self._patterns), (problem("invalid-ignore-file", path, message),)
 
 
-def _identify(path: str) -> tuple[int, int, bool] | None:
+def _identify(path: str) -> tuple[int, int, bool]:
     """What tells one root from another at the same path: device, inode, and whether it is a directory, since a file and
-    a directory may have the same inode one after the other; None where there is nothing."""
+    a directory may have the same inode one after the other. Where there is none: why, and whether there is a link."""
     try:
         status = os.stat(path)
-    except OSError:
-        return None
+    except OSError as error:
+        return (-1, error.errno or 0, os.path.islink(path))
     return (status.st_dev, status.st_ino, stat.S_ISDIR(status.st_mode))
 
 

@@ -16,7 +16,7 @@ from weakref import WeakSet
 from .clock import Clock
 from .errors import ClosedError
 from .health import RootHealth
-from .listeners import Listener, ListenerRegistry
+from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
 from .resolution import Resolver
 from .roots import Root
@@ -105,7 +105,9 @@ class Workspace:
     # -- what it tells ----------------------------------------------------------------------------------------------
 
     def subscribe(self, listener: Listener, *, since: int | None = None, name: str | None = None) -> Callable[[], None]:
-        """Calls `listener` with every change; see `ListenerRegistry.subscribe`. Returns a function that ends it."""
+        """Calls `listener` with every change; see `ListenerRegistry.subscribe`. Returns a function that ends it. Raises
+        `ClosedError` on a closed workspace."""
+        self._check_open()
         return self._listeners.subscribe(listener, since=since, name=name)
 
     def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
@@ -122,14 +124,16 @@ class Workspace:
 
     def wait(self, *, after: int, timeout: float | None = None) -> Snapshot | None:
         """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
-        (seconds) has passed or the workspace is closed first."""
+        (seconds) has passed or the workspace is closed first. Raises `ClosedError` where it was closed before."""
+        self._check_open()
         with self._newer:
             self._newer.wait_for(lambda: bool(self._closed) or self.snapshot.version > after, timeout)
             return self.snapshot if self.snapshot.version > after else None
 
     def changes(self) -> Following:
         """Every change from now on, for `async for` under asyncio; ends when the workspace is closed. A consumer that
-        falls behind gets changes merged."""
+        falls behind gets changes merged. Raises `ClosedError` on a closed workspace."""
+        self._check_open()
         from .following import Following  # here, because a gateway without asyncio need not pay for it
 
         following = Following(lambda listener: self.subscribe(listener, name="changes()"))
@@ -167,22 +171,31 @@ class Workspace:
 
     def close(self) -> None:
         """Ends listeners and watching; the last snapshot stays readable. Idempotent, prompt, safe in a listener."""
+        self._close(PATIENCE_S)
+
+    def _close(self, patience: float) -> None:
+        """Closes; waits up to `patience` seconds for listeners that are being called."""
         with self._newer:
             if self._closed:
                 return
             self._closed = _CLOSED
             self._newer.notify_all()
-        self._host.detach(self)
-        for following in tuple(self._followings):
-            following.close()
-        self._listeners.close()
-        self._on_close()
+        try:
+            self._host.detach(self)
+        finally:
+            for following in tuple(self._followings):
+                following.close()
+            self._listeners.close(max(patience, 0.0))
+            self._on_close()
 
     def _refresh(self, reason: Reason, *, read_all: bool) -> Future[None]:
-        if self._closed:
-            raise ClosedError(self._closed)
+        self._check_open()
         self.snapshot  # noqa: B018 - raises where it was not started
         return self._host.refresh(self, reason, read_all=read_all)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(self._closed)
 
     def __enter__(self) -> Workspace:
         return self.start()

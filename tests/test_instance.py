@@ -11,8 +11,9 @@ import pytest
 
 from skills_refresh import Workspace
 from skills_refresh.coverage import MANY_DEATHS
+from skills_refresh.watching import instance as instance_module
 from skills_refresh.watching.instance import Instance, InstanceDied
-from skills_refresh.watching.native import CHUNK, NativeWatcher
+from skills_refresh.watching.native import CHUNK, MAX_UNVERIFIED, NativeWatcher
 
 from .conftest import SkillsRoot, wait_for
 
@@ -80,6 +81,24 @@ def test_large_plans_are_armed_in_chunks(tmp_path: Path) -> None:
     watcher = NativeWatcher(attached.append)
     watcher.arm(map(str, paths))
     assert (len(watcher.watched), len(attached), watcher.refused) == (CHUNK + 10, 2, {})
+    watcher.close()
+
+
+def test_an_instance_that_could_not_be_verified_is_made_anew_a_few_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when no descriptor is left to look with; where it can never be verified, it is left as it is."""
+    made: list[int | None] = []
+    watcher = NativeWatcher(made.append)
+    monkeypatch.setattr(instance_module, "_inotify_descriptors", set)
+    watcher.arm([str(tmp_path)])
+    for _ in range(10):
+        watcher.tidy()
+    assert made == [None] * (1 + MAX_UNVERIFIED)
+    monkeypatch.undo()
+    watcher.disarm([str(tmp_path)])
+    watcher.arm([str(tmp_path)])
+    assert made[-1] is not None
     watcher.close()
 
 

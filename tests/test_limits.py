@@ -281,7 +281,7 @@ with watch(root.path) as workspace:
 """,
     )
     assert answer["body"] == "Before."
-    assert answer["problems"] == ["no-descriptor"]
+    assert answer["problems"] == ["no-descriptor", "stale"]
 
 
 def test_rules_that_could_not_be_read_are_read_again(skills_root: SkillsRoot) -> None:

@@ -40,6 +40,23 @@ def test_a_root_may_be_polled_beside_one_that_is_watched(skills_root: SkillsRoot
         wait_for(lambda: "new" in workspace.snapshot.skills and workspace.health[0].polled_dirs == 4)
 
 
+def test_what_two_roots_share_is_polled_as_long_as_one_of_them_wants_it(skills_root: SkillsRoot) -> None:
+    inner = SkillsRoot(skills_root.path / "team")
+    skills_root.add("pdf")
+    inner.add("docx")
+    with Engine() as engine:
+        outer = engine.open([skills_root.path])
+        assert outer.health[0].mode == "native"
+        polled = engine.open([Root(str(inner.path), poll=True)])
+        wait_for(lambda: (outer.health[0].polled_dirs, polled.health[0].polled_dirs) == (2, 2))
+        again = engine.open([Root(str(skills_root.path), poll=False)])
+        assert (again.health[0].polled_dirs, polled.health[0].mode) == (2, "polling")
+        polled.close()
+        wait_for(lambda: (outer.health[0].mode, again.health[0].mode) == ("native", "native"))
+        inner.add("docx", body="Seen.")
+        wait_for(lambda: body(outer, "docx") == "Seen.", timeout=1)
+
+
 @pytest.mark.parametrize("edit", ["edit", "add", "remove", "rename"])
 def test_polling_finds_what_events_would_tell(
     open_workspace: Callable[..., Workspace], skills_root: SkillsRoot, edit: str

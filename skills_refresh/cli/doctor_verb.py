@@ -69,12 +69,14 @@ def _probe(as_json: bool) -> int:
         if not as_json:
             told = "not told" if step.seconds is None else f"{step.seconds * 1_000:.1f} ms"
             click.echo(f"{step.name:<30}  {click.style(told, fg='red' if step.seconds is None else 'green')}")
+            if step.hint:
+                click.echo(f"  {step.hint}")
     missed = [step for step in steps if step.seconds is None]
     if as_json:
         click.echo(to_json({"native": not missed, "steps": [step._asdict() for step in steps]}))
     elif missed:
         click.echo(
-            "Events do not arrive here. Skills are still found, by looking: within 15 s, or sooner with poll = true."
+            "Events do not arrive here. Skills are still found, by looking every 15 s, or more often with poll = true."
         )
     else:
         click.echo("Events arrive on this machine.")

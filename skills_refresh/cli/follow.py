@@ -100,7 +100,12 @@ def _print_all(workspace: Workspace, follower: Follower, as_json: bool, with_dig
         write(ready_json(first, workspace.health))
     else:
         follower.write(_paint(_greeting(workspace, config)))
-        print_problems(first.problems, with_cure=False, err=True)
+        for state in workspace.health:
+            if state.mode in ("polling", "degraded"):
+                follower.write(_paint(_describe_health(state)))
+        # That a root is missing was said above.
+        told = [found for found in first.problems if found.code != "missing-root"]
+        print_problems(told, with_cure=False, err=True)
     while True:
         follower.sleep()
         change, health = news.take()
@@ -114,8 +119,7 @@ def _print_all(workspace: Workspace, follower: Follower, as_json: bool, with_dig
             if as_json:
                 write(health_line_json(item))
             else:
-                reason = f": {item.reason}" if item.reason else ""
-                follower.write(_paint(f"{_clock()}  {printable(str(item.path))} is {item.mode}{reason}"))
+                follower.write(_paint(_describe_health(item)))
 
 
 def _greeting(workspace: Workspace, config: Config) -> str:
@@ -124,6 +128,11 @@ def _greeting(workspace: Workspace, config: Config) -> str:
     watching = f"{count(len(workspace.snapshot.skills), 'skill')} in {count(len(config.roots) - len(missing), 'root')}"
     waiting = f"; waiting for {', '.join(missing)}" if missing else ""
     return f"{_clock()}  watching {watching}, {directories}{waiting}"
+
+
+def _describe_health(health: RootHealth) -> str:
+    why = ". ".join(text for text in (health.message, health.cure) if text)
+    return f"{_clock()}  {printable(str(health.path))} is {health.mode}{': ' if why else ''}{printable(why)}"
 
 
 def _lines(change: SkillsChanged, roots: list[str]) -> list[str]:

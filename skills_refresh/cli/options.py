@@ -38,7 +38,7 @@ def root_arguments(command: _Command) -> _Command:
     command = click.option(
         "--config", "config_file", type=click.Path(path_type=Path, dir_okay=False), help="Read settings from this file."
     )(command)
-    return click.argument("roots", nargs=-1, metavar="[ROOT]...", type=click.Path())(command)
+    return click.argument("roots", nargs=-1, metavar="[ROOT]...", type=click.Path(readable=False))(command)
 
 
 json_flag = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")

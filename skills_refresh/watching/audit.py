@@ -31,7 +31,8 @@ def audit(directories: Iterable[Directory]) -> Audit:
         names: list[str] = []
         racy: list[str] = []
         try:
-            signature = signature_of(stat(path))
+            status = stat(path)
+            signature = signature_of(status) if status.st_dev == directory.device else None
         except OSError:
             signature = None
         for name, entry in directory.files.items():

@@ -16,6 +16,8 @@ from .instance import Instance, InstanceDied, InstanceRefused, why_refused
 
 # A constructor holds the GIL for about 11 microseconds a directory: 22 ms for a whole chunk.
 CHUNK = 2_000
+# How often in a row an instance is made anew because it could not be verified; where it never can be, audits must do.
+MAX_UNVERIFIED = 3
 # Each instance costs three descriptors and a thread.
 MAX_SMALL_INSTANCES = 6
 
@@ -30,6 +32,7 @@ class NativeWatcher:
         self._instances: list[Instance] = []
         self._by_path: dict[str, Instance] = {}
         self._untidy: set[Instance] = set()
+        self._unverified = 0
 
     @property
     def watched(self) -> Collection[str]:
@@ -101,8 +104,11 @@ class NativeWatcher:
             missing = _not_armed(instance)
             if missing is None:  # no descriptor was left to look with, or another thread opened one as well
                 missing = set()
-                if os.path.isdir("/proc/self/fdinfo"):
+                if self._unverified < MAX_UNVERIFIED:
+                    self._unverified += 1
                     self._untidy.add(instance)
+            else:
+                self._unverified = 0
             instance.paths -= missing
             self.refused.update(_causes(missing))
             if not instance.paths:
