@@ -153,10 +153,15 @@ def test_doctor_tells_what_is_left_out_and_what_it_costs(run: Run, skills_root: 
         ("pdf/build/out.md", "is left out: excluded inside a skill"),
         ("pdf/logo.svg", "it is not read: extension not allowed"),
         ("../elsewhere.md", "it lies below none of the roots"),
+        ("fifo/SKILL.md", "is not a regular file [not-a-file]"),
+        ("out.md", "is a link to /etc/hostname, outside of the root [escaping-link]"),
     ],
 )
 def test_doctor_says_why(run: Run, skills_root: SkillsRoot, path: str, answer: str) -> None:
     skills_root.add("pdf", files={"run.py": "x", "build/out.md": "x", "logo.svg": "x"})
+    (skills_root.path / "fifo").mkdir()
+    os.mkfifo(skills_root.path / "fifo/SKILL.md")
+    (skills_root.path / "out.md").symlink_to("/etc/hostname")
     assert answer in run("doctor", "--why", skills_root.path / path, skills_root.path).stdout
 
 
@@ -177,6 +182,7 @@ def test_doctor_says_when_events_do_not_arrive(run: Run) -> None:
         ["unshare", "-U", "-r", "sh", "-c", lower, sys.executable], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (1, "")
+    assert "the limit user.max_inotify_instances = 0 is reached: sudo sysctl" in done.stdout
     assert "Events do not arrive here" in done.stdout
 
 

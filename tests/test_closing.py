@@ -123,6 +123,35 @@ def test_one_workspace_closed_in_a_storm_does_not_disturb_another(skills_root: S
         wait_for(lambda: "last" in steady.snapshot.skills)
 
 
+def test_many_workspaces_with_listeners_that_block_close_together(skills_root: SkillsRoot) -> None:
+    over = threading.Event()
+    calls: list[object] = []
+
+    def block(change: object) -> None:
+        calls.append(change)
+        over.wait()
+
+    with Engine() as engine:
+        for _ in range(10):
+            engine.open([skills_root.path]).subscribe(block)
+        skills_root.add("pdf")
+        wait_for(lambda: len(calls) == 10)
+        assert_closes_promptly(engine.close)
+    over.set()
+
+
+def test_a_closed_workspace_says_so_instead_of_letting_anybody_wait(skills_root: SkillsRoot) -> None:
+    workspace = watch(skills_root.path).start()
+    workspace.close()
+    with pytest.raises(ClosedError, match="was closed"):
+        workspace.wait(after=workspace.version)
+    with pytest.raises(ClosedError, match="was closed"):
+        workspace.subscribe(print)
+    with pytest.raises(ClosedError, match="was closed"):
+        workspace.changes()
+    assert [(health.mode, health.reason) for health in workspace.health] == [("degraded", "closed")]
+
+
 def test_closing_from_many_threads_at_once_closes_once(skills_root: SkillsRoot) -> None:
     workspace = watch(skills_root.path).start()
     begin = threading.Barrier(8)

@@ -294,6 +294,18 @@ def test_a_new_ignore_file_is_obeyed_at_once(engine: Engine, skills_root: Skills
     wait_for(lambda: len(workspace.snapshot.skills["pdf"].files) == 2)
 
 
+def test_a_broken_ignore_file_keeps_its_last_good_version(engine: Engine, skills_root: SkillsRoot) -> None:
+    """What was left out for a reason does not come back because of a slip."""
+    skills_root.add("pdf", files={"drafts/one.md": "x"})
+    skills_root.write(".skillsignore", "drafts/\n")
+    workspace = engine.open([skills_root.path])
+    skills_root.write(".skillsignore", b"drafts/\n\xff\n")
+    wait_for(lambda: [found.code for found in workspace.snapshot.problems] == ["invalid-ignore-file"])
+    assert len(workspace.snapshot.skills["pdf"].files) == 1
+    (skills_root.path / ".skillsignore").unlink()
+    wait_for(lambda: len(workspace.snapshot.skills["pdf"].files) == 2 and not workspace.snapshot.problems)
+
+
 def test_sync_is_a_barrier(engine: Engine, skills_root: SkillsRoot) -> None:
     """Everything written before the call is in the snapshot that it returns, a hundred times in a row."""
     workspace = engine.open([skills_root.path])
