@@ -9,10 +9,8 @@ import logging
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,7 +20,9 @@ from skills_refresh import (
     ClosedError,
     Engine,
     EngineError,
+    Root,
     RootHealth,
+    Settings,
     Workspace,
     engine_loop,
     reconciler,
@@ -32,9 +32,10 @@ from skills_refresh.coverage import MANY_DEATHS
 from skills_refresh.tree import Tree
 from skills_refresh.tree_change import TreeChange
 from skills_refresh.watching import instance
+from skills_refresh.watching.strategy import make_watcher
 from skills_refresh.watching.wake import Waker
 
-from .conftest import SkillsRoot, age, skill_text, wait_for
+from .conftest import SkillsRoot, age, wait_for
 
 Opener = Callable[..., Workspace]
 
@@ -165,32 +166,21 @@ def test_a_large_new_skill_is_published_in_slices(
     assert len(set(sizes)) >= 3
 
 
-def test_what_was_put_off_is_not_put_off_for_ever(
-    open_workspace: Opener, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_was_put_off_is_not_put_off_for_ever(skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
     """However much is new in each turn, and wherever it stands in the alphabet."""
     for name in ("a", "b", "z"):
         skills_root.add(name)
-    workspace = open_workspace(skills_root.path)
+    heart = reconciler.Reconciler(make_watcher(lambda descriptor: None), Settings(), Clock())
+    watched = heart.hold(Root(str(skills_root.path)))
+    heart.reconcile("roots")
     monkeypatch.setattr(reconciler, "SLICE_S", 0.0)
-    over = threading.Event()
-
-    def write() -> None:
-        for number in count():
-            if over.is_set():
-                return
-            for name in ("a", "b"):
-                (skills_root.path / name / "SKILL.md").write_text(skill_text(name, body=f"{number}"))
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        skills_root.add("z", body="After.")
-        wait_for(lambda: workspace.snapshot.skills["z"].instructions() == "After.")
-        workspace.sync(timeout=10)
-    finally:
-        over.set()
-        writer.join()
+    skills_root.add("z", body="After.")
+    for _ in range(20):
+        heart.rescan(watched)
+        heart.reconcile("watch")
+    assert watched.catalog is not None
+    assert watched.catalog.skills["z"].instructions() == "After."
+    heart.release(watched)
 
 
 # -- a bug of its own -------------------------------------------------------------------------------------------------

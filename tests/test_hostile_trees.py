@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -65,6 +66,24 @@ def test_directories_5000_levels_deep_are_told_and_left_out(
     assert sorted(codes(workspace.snapshot)) == ["depth-limit", "nesting-limit"]
     assert workspace.health[0].watched_dirs < 100
     assert_fresh(workspace)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_deep_skill_takes_few_descriptors_while_it_is_read(skills_root: SkillsRoot) -> None:
+    deep = "/".join(str(level) for level in range(60))
+    skills_root.add("deep", files={f"{deep}/notes.md": "x", f"{deep}/more/notes.md": "x", "beside/notes.md": "x"})
+    program = """
+import resource, sys
+from skills_refresh import scan
+scan([])
+resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24))
+found = scan([sys.argv[1]]).snapshot
+print(len(found.skills["deep"].files), [problem.code for problem in found.problems])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, skills_root.path], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (done.stdout, done.stderr) == ("4 []\n", "")
 
 
 def test_paths_that_are_too_long_are_told_and_not_looked_for_again(
