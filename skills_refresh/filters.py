@@ -29,7 +29,7 @@ IGNORE_FILE = ".skillsignore"
 # Each path is matched against each line; real files of this kind have some ten lines.
 MAX_IGNORE_BYTES = 64_000
 MAX_IGNORE_LINES = 1_000
-# Most names below a skill are SKILL.md, scripts, run.py and the like: remembering verdicts takes 4 ms off 1,000 skills.
+# Most names below a skill are SKILL.md, scripts, run.py and the like, so verdicts on so many names are remembered.
 REMEMBERED_NAMES = 1_024
 
 EXTENSIONS = frozenset(
@@ -80,7 +80,7 @@ class SkillFilter(BaseFilter):
         # Without lines that say nothing, so that the number of a match is the number of its line.
         self._patterns = tuple(line for line in _several(patterns) if line.strip() and not line.startswith("#"))
         self._spec = _compile(self._patterns)
-        self._why_name_skipped = lru_cache(REMEMBERED_NAMES)(self._judge_name)
+        self._verdicts: dict[str, str | None] = {}
 
     def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
         """The rule by which `directory` (relative to its root, forward slashes) is left out, or None.
@@ -106,7 +106,14 @@ class SkillFilter(BaseFilter):
                 return "hidden"
         elif name.startswith("."):
             return "hidden"
-        return self._why_name_skipped(name)
+        try:
+            return self._verdicts[name]
+        except KeyError:
+            why = self._judge_name(name)
+        if len(self._verdicts) >= REMEMBERED_NAMES:
+            self._verdicts.clear()
+        self._verdicts[name] = why
+        return why
 
     def _judge_name(self, name: str) -> str | None:
         if name in self._names:

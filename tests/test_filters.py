@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import tempfile
 from contextlib import aclosing, closing
 from pathlib import Path
@@ -319,3 +320,12 @@ def test_a_file_below_a_directory_called_skill_md_is_irrelevant_to_all(tmp_path:
     path.touch()
     assert not SkillFilter(tmp_path)(Change.modified, str(path))
     assert not scan([tmp_path]).snapshot.files
+
+
+def test_a_filter_can_be_sent_to_another_process() -> None:
+    """With all that it learned meanwhile."""
+    skill_filter = SkillFilter("/skills", extensions=[".svg"], patterns=["drafts/"])
+    assert skill_filter.reads("pdf/logo.svg")
+    copied = pickle.loads(pickle.dumps(skill_filter))
+    assert copied.reads("pdf/logo.svg")
+    assert copied.prunes("drafts", in_skill=False)
