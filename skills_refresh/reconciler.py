@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from .clock import Clock
 from .coverage import Coverage
 from .directory import Directory
+from .dirty_set import DirtySet
 from .health import Cause, EngineHealth
 from .model import Reason
 from .roots import Root
@@ -53,22 +54,18 @@ class Reconciler:
         self._coverage = Coverage(watcher, clock, self.health)
         self._settings = settings
         self._clock = clock
-        self._dirty: dict[WatchedRoot, Dirty] = {}
-        # What there was no time for, the oldest first.
-        self._put_off: dict[tuple[WatchedRoot, str], set[str]] = {}
+        self._dirty = DirtySet()
         self._polled: dict[str, Cause] = {}
-        self._reopen: dict[WatchedRoot, Reason] = {}
 
     @property
     def pending(self) -> bool:
         """Whether anything must be read again."""
-        return bool(self._dirty or self._reopen or self._put_off)
+        return bool(self._dirty)
 
     @property
     def waiting(self) -> set[tuple[WatchedRoot, str]]:
         """What must be read again: directories, and "" for a whole root."""
-        dirty = {(watched, path) for watched, marks in self._dirty.items() for path in marks}
-        return dirty | self._put_off.keys() | {(watched, "") for watched in self._reopen}
+        return self._dirty.waiting
 
     @property
     def polls(self) -> bool:
@@ -80,7 +77,7 @@ class Reconciler:
         watched = self.roots.get(root)
         if watched is None:
             watched = self.roots[root] = WatchedRoot(root, self._settings, self.health)
-            self._reopen[watched] = "roots"
+            self._dirty.roots[watched] = "roots"
             self._note_overlaps()
         watched.users += 1
         return watched
@@ -90,9 +87,7 @@ class Reconciler:
         watched.users -= 1
         if watched.users == 0:
             del self.roots[watched.root]
-            self._dirty.pop(watched, None)
-            self._put_off = {key: names for key, names in self._put_off.items() if key[0] is not watched}
-            self._reopen.pop(watched, None)
+            self._dirty.forget(watched)
             self.failed.discard(watched)
             if watched.tree is not None:
                 self._uncover(watched, watched.tree.directories)
@@ -111,15 +106,15 @@ class Reconciler:
             self.events += len(events)
             for watched in self.roots.values():
                 if watched.replaced(events):
-                    self._reopen[watched] = "roots"
+                    self._dirty.roots[watched] = "roots"
                 elif watched.rules_changed(events):
-                    self._reopen.setdefault(watched, "config")
+                    self._dirty.roots.setdefault(watched, "config")
                 suspect |= watched.below_changed(events)
                 dirty = watched.dirty(events)
                 if dirty:
                     watched.last_event = self._clock.wall()
-                    self._mark(watched, dirty)
-                found = found or bool(dirty) or watched in self._reopen
+                    self._dirty.mark(watched, dirty)
+                found = found or bool(dirty) or watched in self._dirty.roots
         self._mark_differing(suspect)
         return found
 
@@ -127,7 +122,7 @@ class Reconciler:
         """Looks whether each root's path leads where it led: no event tells of a root that comes."""
         for watched in self.roots.values():
             if watched not in self.failed and watched.moved():
-                self._reopen[watched] = "roots"
+                self._dirty.roots[watched] = "roots"
 
     def look_at_polled(self) -> None:
         """Looks at the directories that are not watched."""
@@ -157,27 +152,28 @@ class Reconciler:
         if watched in self.failed:
             pass  # it is opened anew when its time comes
         elif watched.moved():
-            self._reopen[watched] = "roots"
+            self._dirty.roots[watched] = "roots"
         elif watched.unreachable:
             pass
         elif watched.rules_unread or watched.rules_changed():
-            self._reopen.setdefault(watched, "config")
+            self._dirty.roots.setdefault(watched, "config")
         elif watched.tree is not None:
             found = audit(watched.tree.directories.values())
             if found.differing:
                 self.gather()  # what events tell just now was not found by the audit alone
-                untold = found.differing.keys() - self._dirty.get(watched, {}).keys() - watched.polled.keys()
+                told = self._dirty.directories.get(watched, {})
+                untold = found.differing.keys() - told.keys() - watched.polled.keys()
                 if rearm:
                     watched.found_by_audit += len(untold)
                     self._mark_differing(self._coverage.rearm(untold))
-                self._mark(watched, found.differing)
-            self._mark(watched, found.racy)
+                self._dirty.mark(watched, found.differing)
+            self._dirty.mark(watched, found.racy)
         watched.last_audit = self._clock.wall()
 
     def rescan(self, watched: WatchedRoot) -> None:
         """Makes every directory of a root dirty."""
         if watched.tree is not None:
-            self._mark(watched, {path: set() for path in watched.tree.directories})
+            self._dirty.mark(watched, {path: set() for path in watched.tree.directories})
 
     def start_over(self) -> None:
         """Makes every root be opened anew: for after a failure that nobody foresaw."""
@@ -185,7 +181,7 @@ class Reconciler:
         self.health.failing = True
         for watched in self.roots.values():
             watched.forget()
-        self._reopen.update(dict.fromkeys(self.roots.values(), "audit"))
+        self._dirty.roots.update(dict.fromkeys(self.roots.values(), "audit"))
 
     # -- reading it -------------------------------------------------------------------------------------------------
 
@@ -198,14 +194,13 @@ class Reconciler:
         until = time.monotonic() + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        self.failed -= self._reopen.keys()
-        while self._reopen or self._dirty:
-            while self._reopen:
-                watched, reason = self._reopen.popitem()
+        self.failed -= self._dirty.roots.keys()
+        while self._dirty.roots or self._dirty.directories:
+            while self._dirty.roots:
+                watched, reason = self._dirty.roots.popitem()
                 with self._surviving(watched):
                     self._open(watched, names)
-            dirty, self._dirty = self._dirty, {}
-            for watched, marks in dirty.items():
+            for watched, marks in self._dirty.take().items():
                 self._read(watched, marks, until, changes)
             if time.monotonic() >= until:
                 break
@@ -220,7 +215,7 @@ class Reconciler:
 
     def reopen_failed(self) -> None:
         """Has the roots in which a bug was hit opened anew."""
-        self._reopen.update(dict.fromkeys(self.failed, "audit"))
+        self._dirty.roots.update(dict.fromkeys(self.failed, "audit"))
 
     def _open(self, watched: WatchedRoot, names: dict[WatchedRoot, set[str]]) -> None:
         was_there = watched.tree is not None
@@ -234,16 +229,15 @@ class Reconciler:
             return
         with self._surviving(watched):
             change = watched.tree.read_again(marks, until)
-            for path, names in change.unread.items():
-                self._put_off.setdefault((watched, path), set()).update(names)
+            self._dirty.put(watched, change.unread)
             changes.setdefault(watched, TreeChange()).extend(change)
             self._arm(watched, change)
 
     def _read_what_was_put_off(self, changes: dict[WatchedRoot, TreeChange]) -> None:
         """What waits has its turn after what is new, the oldest first, however much is new."""
         until = time.monotonic() + SLICE_S / 2
-        for watched, path in tuple(self._put_off):
-            names = self._put_off.pop((watched, path))
+        for watched, path in tuple(self._dirty.put_off):
+            names = self._dirty.put_off.pop((watched, path))
             self._read(watched, {path: names}, until, changes)
             if time.monotonic() >= until:
                 break
@@ -293,9 +287,6 @@ class Reconciler:
                 watched.polled_below = below
                 self._mark_differing(self._coverage.reconsider(watched))
 
-    def _mark(self, watched: WatchedRoot, dirty: Dirty) -> None:
-        _add_marks(self._dirty, watched, dirty)
-
     def _mark_differing(self, paths: set[str], *, look_twice: bool = True) -> None:
         """Makes those of `paths` dirty that differ from what is known of them."""
         if not paths:
@@ -303,11 +294,11 @@ class Reconciler:
         for watched in self.roots.values():
             known = _known(watched, paths)
             if known and watched.rules_changed():
-                self._reopen.setdefault(watched, "config")
+                self._dirty.roots.setdefault(watched, "config")
             found = audit(known)
-            self._mark(watched, found.differing)
+            self._dirty.mark(watched, found.differing)
             if look_twice:
-                self._mark(watched, found.racy)
+                self._dirty.mark(watched, found.racy)
 
 
 def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
@@ -315,10 +306,3 @@ def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
         return []
     directories = watched.tree.directories
     return [directories[path] for path in paths if path in directories]
-
-
-def _add_marks(marks: dict[WatchedRoot, Dirty], watched: WatchedRoot, dirty: Dirty) -> None:
-    if dirty:
-        known = marks.setdefault(watched, {})
-        for path, names in dirty.items():
-            known.setdefault(path, set()).update(names)
