@@ -27,7 +27,7 @@ class Directory:
     the directory through which it was entered. `above` is the real path of the skill that it lies inside of, `skill`
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
-    `device` is the number of the file system that it lies on.
+    `device` is the number of the file system that it lies on, `read_at` when it was listed, in monotonic seconds.
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
@@ -38,7 +38,7 @@ class Directory:
 
     __slots__ = (
         "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
-        "relative", "signature", "skill", "undecodable", "unlisted", "unread",
+        "read_at", "relative", "signature", "skill", "undecodable", "unlisted", "unread",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -51,6 +51,7 @@ class Directory:
         self.device = 0
         self.owner: int | None = None
         self.racy = False
+        self.read_at = 0.0
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
         self.links: dict[str, Link] = {}

@@ -114,6 +114,7 @@ class Lister:
             status = os.stat(directory.path) if descriptor is None else os.fstat(descriptor)
             directory.signature, directory.device, directory.owner = signature_of(status), status.st_dev, status.st_uid
             directory.racy = is_racy(directory.signature)
+            directory.read_at = time.monotonic()
             with os.scandir(directory.path if descriptor is None else descriptor) as scan:
                 entries = list(islice(scan, MAX_ENTRIES))
                 more = len(entries) == MAX_ENTRIES and next(scan, None) is not None

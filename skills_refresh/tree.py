@@ -30,6 +30,9 @@ from .settings import Settings
 from .tree_change import TreeChange
 from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
 
+# Whoever was read less than this many seconds ago is not read before others.
+BUSY_S = 1.0
+
 
 class _TooEntangled(Exception):
     """One directory's meaning depends on others; the whole root must be read again."""
@@ -135,10 +138,12 @@ class Tree:
     def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange, until: float | None) -> None:
         dropped: dict[str, Directory] = {}
         # What to read, what is known of it (None: it is new), and the names that were touched in it.
+        # From above to below, but those that are written all the time wait until the others had their turn.
+        busy = time.monotonic() - BUSY_S
+        known_dirty = [(self.directories[path], names) for path, names in dirty.items() if path in self.directories]
+        known_dirty.sort(key=lambda item: (item[0].read_at > busy, item[0].path))
         queue: deque[tuple[Directory, Directory | None, set[str]]] = deque(
-            (self.directories[path], self.directories[path], names)
-            for path, names in sorted(dirty.items())
-            if path in self.directories
+            (directory, directory, names) for directory, names in known_dirty
         )
         progress = False
         while queue:

@@ -337,6 +337,22 @@ def test_a_large_new_skill_is_read_in_slices(skills_root: SkillsRoot) -> None:
     assert slices >= 40  # each of the directories at the ends in one of its own
 
 
+def test_what_is_written_all_the_time_is_read_after_the_rest(
+    skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "az":
+        skills_root.add(name)
+    sliced = make_tree(skills_root)
+    sliced.read_all()
+    above, busy, quiet = sliced.directories.values()
+    for directory in (above, quiet):
+        directory.read_at -= 2 * tree.BUSY_S
+    for name in "az":
+        skills_root.add(name, body="Edited.\n")
+    change = sliced.read_again({busy.path: {"SKILL.md"}, quiet.path: {"SKILL.md"}}, until=0.0)
+    assert change.unread.keys() == {busy.path}
+
+
 def test_a_directory_of_many_files_is_read_in_slices(skills_root: SkillsRoot) -> None:
     skills_root.add("pdf")
     sliced = make_tree(skills_root)
