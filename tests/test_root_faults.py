@@ -184,7 +184,7 @@ def test_a_kubernetes_volume_is_followed_each_time_it_is_flipped(engine: Engine,
         soon(lambda number=number: names(workspace) == ["pdf", f"skill-{number}", "steady"])  # type: ignore[misc]  # mypy cannot type a default
         soon(lambda number=number: body(workspace, "pdf") == f"{number}\n")  # type: ignore[misc]  # mypy cannot type a default
         assert workspace.snapshot.skills["pdf"].location == volume.path / "pdf/SKILL.md"
-        assert not workspace.snapshot.problems
+        soon(lambda: not workspace.snapshot.problems)  # a link that dangles while the others are flipped is told
         assert_live(workspace, really / "pdf", "pdf")
 
 
