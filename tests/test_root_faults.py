@@ -200,7 +200,7 @@ def test_a_kubernetes_volume_that_is_one_skill_is_followed_each_time_it_is_flipp
         volume.publish({"SKILL.md": skill_text("pdf", body=f"{number}\n"), "notes.md": text})
         soon(lambda number=number: body(workspace, "pdf") == f"{number}\n")  # type: ignore[misc]  # mypy cannot type a default
         soon(lambda text=text: [file.size for file in workspace.snapshot.skills["pdf"].files][1] == len(text))  # type: ignore[misc]  # mypy cannot type a default
-        assert not workspace.snapshot.problems
+        soon(lambda: not workspace.snapshot.problems)
     assert workspace.health[0].found_by_audit == 0
 
 
