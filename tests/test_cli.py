@@ -317,6 +317,22 @@ def test_a_signal_is_heard_while_nobody_reads(watch: Callable[..., Watch], skill
     assert watching.end() == 0
 
 
+def test_a_signal_that_another_thread_catches_is_heard(tmp_path: Path, skills_root: SkillsRoot) -> None:
+    """As one is that comes just before the waiting begins: its handler must not wait for news."""
+    program = """
+import signal, sys, threading
+from skills_refresh.cli import main
+threading.Timer(0.5, lambda: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)).start()
+sys.argv = ["skills-refresh", "watch", sys.argv[1]]
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, skills_root.path],
+        capture_output=True, timeout=20, check=False, env=clean_environment(tmp_path),
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_watch_ends_when_its_reader_goes_away(watch: Callable[..., Watch], skills_root: SkillsRoot) -> None:
     watching = watch(skills_root.path)
     watching.line()

@@ -31,6 +31,15 @@ class Follower:
         self._news, self._tell_news = _pipe()
         self._ending, self._tell_ending = _pipe()
 
+    @property
+    def wakeup(self) -> int:
+        """The descriptor that Python is to write to at each signal, at once; -1 for none.
+
+        A signal that comes just before a wait begins, or on another thread, runs its handler only after that wait:
+        without this, one of a hundred SIGTERMs on a busy machine was heard at the next news, if ever.
+        """
+        return self._tell_ending
+
     def poke(self) -> None:
         """There is news: ends the current or the next `sleep`."""
         _write_byte(self._tell_news)
@@ -77,6 +86,10 @@ class PlainFollower(Follower):
         self._poked = threading.Event()
         self._ended = False
 
+    @property
+    def wakeup(self) -> int:
+        return -1
+
     def poke(self) -> None:
         self._poked.set()
 
@@ -108,11 +121,13 @@ def following() -> Iterator[Follower]:
     """A `Follower` that SIGINT and SIGTERM end; `Ended` ends the block and goes no further."""
     follower = Follower() if hasattr(select, "poll") else PlainFollower()
     previous = {number: signal.signal(number, follower.end) for number in (signal.SIGINT, signal.SIGTERM)}
+    wakeup = signal.set_wakeup_fd(follower.wakeup, warn_on_full_buffer=False)
     try:
         yield follower
     except Ended:
         pass
     finally:
+        signal.set_wakeup_fd(wakeup)
         for number, handler in previous.items():
             signal.signal(number, handler)
         follower.close()
