@@ -120,18 +120,20 @@ def descriptors_exhausted(disk: Disk, watching: Watching) -> Iterator[None]:
 @contextmanager
 def listener_fails(disk: Disk, watching: Watching) -> Iterator[None]:
     """A listener raises on every change."""
-    watching.tell("fail")
-    try:
+    with _listening(disk, watching, "fail"):
         yield
-        _pause(disk)
-    finally:
-        watching.tell("unsubscribe")
 
 
 @contextmanager
 def listener_blocks(disk: Disk, watching: Watching) -> Iterator[None]:
     """A listener does not return; the one beside it must hear everything all the same."""
-    watching.tell("block")
+    with _listening(disk, watching, "block"):
+        yield
+
+
+@contextmanager
+def _listening(disk: Disk, watching: Watching, how: str) -> Iterator[None]:
+    watching.tell(how)
     try:
         yield
         _pause(disk)

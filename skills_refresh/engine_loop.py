@@ -43,10 +43,10 @@ _log = logging.getLogger("skills_refresh")
 
 
 class EngineLoop:
-    """The state and the timing of one engine. Owned by its thread; `workspaces` may be read by others."""
+    """The state and the timing of one engine. Owned by its thread."""
 
     def __init__(self, reconciler: Reconciler, waker: Waker, clock: Clock, *, is_closing: Callable[[], bool]) -> None:
-        self.workspaces: dict[Workspace, tuple[WatchedRoot, ...]] = {}
+        self._workspaces: dict[Workspace, tuple[WatchedRoot, ...]] = {}
         self._reconciler = reconciler
         self._waker = waker
         self._clock = clock
@@ -124,13 +124,13 @@ class EngineLoop:
         for watched in roots:
             if watched.users == 1:  # it was opened just now
                 watched.next_audit = self._clock.monotonic() + AUDIT_S
-        self.workspaces[workspace] = roots
+        self._workspaces[workspace] = roots
         workspace._advance(roots, _all_names(roots), "roots")
         workspace._tell_health()
 
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
-        for watched in self.workspaces.pop(workspace, ()):
+        for watched in self._workspaces.pop(workspace, ()):
             self._reconciler.release(watched)
             if watched.users == 0:
                 self._told.pop(watched, None)
@@ -153,7 +153,7 @@ class EngineLoop:
         return files_digest([watched.tree for watched in self._roots_of(workspace)])
 
     def _roots_of(self, workspace: Workspace) -> tuple[WatchedRoot, ...]:
-        roots = self.workspaces.get(workspace)
+        roots = self._workspaces.get(workspace)
         if roots is None:
             raise ClosedError("this workspace is not open: start it first, or make a new one")
         return roots
@@ -231,7 +231,7 @@ class EngineLoop:
         self._debounce.take()
         names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
         names_lost, self._names_lost = self._names_lost, False
-        for workspace, roots in tuple(self.workspaces.items()):
+        for workspace, roots in tuple(self._workspaces.items()):
             if names_lost:
                 workspace._advance(roots, _all_names(roots) | workspace.snapshot.skills.keys(), reason)
             elif any(watched in names for watched in roots):
@@ -256,7 +256,7 @@ class EngineLoop:
     def _tell_health(self) -> None:
         for watched in self._reconciler.roots.values():
             self._log_health(watched)
-        for workspace in tuple(self.workspaces):  # a health listener may close its workspace
+        for workspace in tuple(self._workspaces):  # a health listener may close its workspace
             workspace._tell_health()
 
     def _log_health(self, watched: WatchedRoot) -> None:

@@ -149,12 +149,10 @@ class Reconciler:
         With `rearm`, directories that differ without an event having told are watched anew: perhaps theirs is another
         directory's watch, and an inode that is the same proves nothing, since inodes are used again.
         """
-        if watched in self.failed:
-            pass  # it is opened anew when its time comes
-        elif watched.moved():
+        if watched not in self.failed and watched.moved():
             self._dirty.roots[watched] = "roots"
-        elif watched.unreachable:
-            pass
+        elif watched in self.failed or watched.unreachable:
+            pass  # it is opened anew when its time comes, or when it can be reached
         elif watched.rules_unread or watched.rules_changed():
             self._dirty.roots.setdefault(watched, "config")
         elif watched.tree is not None:
