@@ -42,7 +42,7 @@ class RootCatalog:
     """The skills of one root, one for each name. Owned by one thread; what it hands out is immutable.
 
     `previous` is the catalog of the same root before it was opened anew: skills that are as they were there stay the
-    same objects, and last good versions stay in use.
+    same objects, last good versions stay in use, and so does what was not read yet.
 
     `skills` maps names to the skill that is first by path. `problems` and `files` are all problems, and the relevant
     files of no loaded skill, each replaced by a new object when it differs.
@@ -59,11 +59,11 @@ class RootCatalog:
         self._loose: dict[str, _Loose] = {}
         self._by_name: dict[str, list[str]] = {}
         self._over_limit: frozenset[str] = frozenset()
-        self._previous = {} if previous is None else previous.loaded()
+        self._previous = {} if previous is None else previous.by_location()
 
-    def loaded(self) -> dict[str, Skill]:
-        """Every skill that is loaded, shadowed ones too, by the location of its `SKILL.md` relative to the root."""
-        return {built.skill.relative_location: built.skill for built in self._built.values() if built.skill is not None}
+    def by_location(self) -> dict[str, _Built]:
+        """What was built, by the skill's directory relative to the root."""
+        return {"/".join(built.order): built for built in self._built.values()}
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""
@@ -101,10 +101,13 @@ class RootCatalog:
         top = self._tree.directories.get(path)
         if top is None or top.skill != path:
             return None
+        before = self._built.get(path) or self._previous.get(top.relative)
         found: list[Problem] = []
         files: dict[str, SkillFile] = {}
         prefix = len(top.relative) + 1 if top.relative else 0
         for directory in self._tree.files_below(path):
+            if not directory.whole:  # half of a new skill is not shown, nor does the old one vanish meanwhile
+                return before
             found.extend(directory.problems)
             below = directory.relative[prefix:] + "/" if directory is not top and directory.relative else ""
             for name, entry in directory.files.items():
@@ -113,9 +116,7 @@ class RootCatalog:
                 if name == SKILL_FILE and directory is not top:
                     message = f"lies below the skill {top.relative or '.'} and is part of it"
                     found.append(problem("nested-skill", self._shown(directory, name), message))
-        before = self._built.get(path)
-        last = before.skill if before is not None else self._previous.get(_location_in_root(top))
-        skill = self._load(top, files, last, found)
+        skill = self._load(top, files, None if before is None else before.skill, found)
         return _Built(top.relative.split("/"), skill, tuple(found), files)
 
     def _load(

@@ -27,18 +27,18 @@ class Directory:
     the directory through which it was entered. `above` is the real path of the skill that it lies inside of, `skill`
     that of the skill it belongs to: the same, or itself where it holds a `SKILL.md`.
 
-    `device` is the number of the file system that it lies on, `read_at` when it was listed, in monotonic seconds.
+    `device` is the number of the file system that it lies on.
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
     `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
-    of files that there was no time to read; what was known of them is kept. `unlisted` says that it could not be
-    listed; then all that was known of it is kept.
+    of files and directories that there was no time to read; what was known of the files is kept. `unlisted` says that
+    it could not be listed; then all that was known of it is kept.
     """
 
     __slots__ = (
         "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
-        "read_at", "relative", "signature", "skill", "undecodable", "unlisted", "unread",
+        "relative", "signature", "skill", "undecodable", "unlisted", "unread",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -51,7 +51,6 @@ class Directory:
         self.device = 0
         self.owner: int | None = None
         self.racy = False
-        self.read_at = 0.0
         self.files: dict[str, FileEntry] = {}
         self.children: dict[str, str] = {}
         self.links: dict[str, Link] = {}
@@ -65,6 +64,11 @@ class Directory:
     def depth(self) -> int:
         """How many levels below the root it lies."""
         return self.relative.count("/") + 1 if self.relative else 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether all that is in it was read at least once."""
+        return not self.unread or self.unread <= self.files.keys()
 
     def holds(self, name: str) -> bool:
         """Whether `name` was relevant when the directory was listed."""

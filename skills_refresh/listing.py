@@ -7,10 +7,13 @@ filter, each link by where it leads, and reads the files that may differ, all th
 from __future__ import annotations
 
 import heapq
+import math
 import os
 import stat
+import sys
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 
 from .directory import MAX_LINKS, Directory, follow_link, hidden_skills
@@ -41,13 +44,15 @@ PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32
 NAME_MAX = 255
 # Of one character in UTF-8, or in what stands for a byte that is none.
 MAX_BYTES = 4
+# Seconds that are over after the reading of one file, and not before it.
+_FOR_ONE_FILE = sys.float_info.min
 
 
 class _Look:
     """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
-    the names that were `touched`, and the moment after which no more files are read, but one."""
+    and the names that were `touched`."""
 
-    __slots__ = ("_began", "descriptor", "directory", "known", "touched", "until")
+    __slots__ = ("descriptor", "directory", "known", "touched")
 
     def __init__(
         self,
@@ -55,31 +60,15 @@ class _Look:
         descriptor: int | None,
         known: Mapping[str, FileEntry],
         touched: Collection[str],
-        until: float | None,
     ) -> None:
         self.directory = directory
         self.descriptor = descriptor
         self.known = known
         self.touched = touched
-        self.until = until
-        self._began = False
-
-    def skips(self, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
-        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is not read: because it need
-        not be, or because there is no time left."""
-        differs = entry is None or name in self.touched or now != entry.signature
-        if not differs and entry is not None and not entry.racy:
-            return True
-        if self.until is not None and self._began and time.monotonic() >= self.until:
-            if differs:  # else it is only suspected to, and whoever looks next suspects it too
-                self.directory.unread.add(name)
-            return True
-        self._began = self._began or differs
-        return False
 
 
 class Lister:
-    """Lists directories of one root. Used within `with`, at the end of which all that it opened is closed."""
+    """Lists directories of one root. Used within `with reading()`, at the end of which all that it opened is closed."""
 
     def __init__(self, root: Root, real_path: str, skill_filter: SkillFilter, settings: Settings) -> None:
         self._root = root.path
@@ -87,25 +76,25 @@ class Lister:
         self._skill_bytes = settings.max_skill_bytes
         self._allowed = (real_path, *(os.path.realpath(path) for path in settings.allow_link_targets))
         self._opener = DirectoryOpener(self._allowed)
+        self._seconds_left = math.inf
 
-    def __enter__(self) -> None:
-        self._opener.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        self._opener.__exit__(*error)
+    @contextmanager
+    def reading(self, seconds: float | None) -> Iterator[None]:
+        """Within it directories are listed, and files are read for at most so many seconds, but at least one; those for
+        which there was no time are left `unread`."""
+        self._seconds_left = math.inf if seconds is None else max(seconds, _FOR_ONE_FILE)
+        with self._opener:
+            yield
 
     def shown(self, relative: str, name: str = "") -> str:
         """The path to show to a user: below the root as the user wrote it."""
         return os.path.join(self._root, *filter(None, (*relative.split("/"), name)))
 
-    def read(
-        self, directory: Directory, known: Directory | None, touched: Collection[str], until: float | None = None
-    ) -> bool:
+    def read(self, directory: Directory, known: Directory | None, touched: Collection[str]) -> bool:
         """Fills `directory` from the disk, or returns False where it is gone or another has taken its place.
 
         Files whose signature is that in `known` are not opened again, unless their name is `touched`. A directory that
-        can no longer be read keeps what is known of it, and says so. After `until`, in seconds of `time.monotonic`, one
-        file is read, and the others are left `unread`.
+        can no longer be read keeps what is known of it, and says so.
         """
         descriptor = None
         try:
@@ -114,13 +103,12 @@ class Lister:
             status = os.stat(directory.path) if descriptor is None else os.fstat(descriptor)
             directory.signature, directory.device, directory.owner = signature_of(status), status.st_dev, status.st_uid
             directory.racy = is_racy(directory.signature)
-            directory.read_at = time.monotonic()
             with os.scandir(directory.path if descriptor is None else descriptor) as scan:
                 entries = list(islice(scan, MAX_ENTRIES))
                 more = len(entries) == MAX_ENTRIES and next(scan, None) is not None
             # Who owns the directory decides which hard links are foreign.
             same = known is not None and known.owner == directory.owner
-            look = _Look(directory, descriptor, known.files if known and same else {}, touched, until)
+            look = _Look(directory, descriptor, known.files if known and same else {}, touched)
             self._judge(look, entries, more)
             if directory.unread:
                 directory.signature = None  # so that an audit finds it too
@@ -175,6 +163,9 @@ class Lister:
             self._add_link(look, name)
         if len(files) > MAX_FILES:
             files = self._first(MAX_FILES, files, directory, "file-limit", "relevant files")
+        if look.known and len(files) > 1:
+            # What matters most, then what was never read: else what is written all the time would keep it waiting.
+            files.sort(key=lambda name: (name != SKILL_FILE, name in look.known))
         for name in files:
             self._add_file(look, name)
         if not in_skill:
@@ -205,25 +196,42 @@ class Lister:
         entry = look.known.get(name)
         now = None if entry is None else signature_or_none(path, look.descriptor)
         directory = look.directory
-        if (entry is None and look.until is None) or not look.skips(name, entry, now):
+        if self._is_due(look, name, entry, now):
+            began = time.monotonic()
             try:
                 keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
                 entry = read_file(path, look.descriptor, directory.owner, keep_bytes)
             except FileNotFoundError:
                 return
+            finally:
+                self._seconds_left -= time.monotonic() - began
         if entry is not None:
             self._hold(directory, name, entry)
 
     def _add_target(self, look: _Look, name: str, target: str) -> None:
         """Reads the file at `target`, where the link `name` leads."""
         entry = look.known.get(name)
-        if not look.skips(name, entry, None if entry is None else signature_or_none(target)):
+        if self._is_due(look, name, entry, None if entry is None else signature_or_none(target)):
+            began = time.monotonic()
             try:
                 entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
             except FileNotFoundError:
                 return
+            finally:
+                self._seconds_left -= time.monotonic() - began
         if entry is not None:
             self._hold(look.directory, name, entry)
+
+    def _is_due(self, look: _Look, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
+        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is to be read; notes it as
+        unread where it is, and there is no time left."""
+        differs = entry is None or name in look.touched or now != entry.signature
+        if not differs:  # at most suspected to: then whoever looks next suspects it too
+            return entry is not None and entry.racy and self._seconds_left > _FOR_ONE_FILE
+        if self._seconds_left > 0:
+            return True
+        look.directory.unread.add(name)
+        return False
 
     def _hold(self, directory: Directory, name: str, entry: FileEntry) -> None:
         directory.files[name] = entry

@@ -16,6 +16,7 @@ Rules of this file:
 from __future__ import annotations
 
 import heapq
+import math
 import stat
 import time
 from collections import deque
@@ -29,9 +30,6 @@ from .roots import Root
 from .settings import Settings
 from .tree_change import TreeChange
 from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
-
-# Whoever was read less than this many seconds ago is not read before others.
-BUSY_S = 1.0
 
 
 class _TooEntangled(Exception):
@@ -58,17 +56,17 @@ class Tree:
         self.limits = self._new_limits()
         self._linked = False
 
-    def read_all(self, rearm: Collection[str] = (), until: float | None = None) -> TreeChange:
+    def read_all(self, rearm: Collection[str] = (), seconds: float | None = None) -> TreeChange:
         """Reads the whole root. Files whose signature is the same as before are not opened.
 
-        `rearm` are directories that must be told as removed and added even if they were known. After `until`, as in
-        `read_again`, all directories are listed still, but hardly a file is read.
+        `rearm` are directories that must be told as removed and added even if they were known. All directories are
+        listed, but files are read for at most so many `seconds`; see `read_again`.
         """
         known, self.directories = self.directories, {}
         self._linked, self.limits = False, self._new_limits()
         self.undecodable, self.link_targets = set(), {}
-        with self._lister:
-            self._read_whole(known, until)
+        with self._lister.reading(seconds):
+            self._read_whole(known)
         removed = {path for path in known if path not in self.directories}
         removed.update(path for path in rearm if path in known)
         added = {path for path in self.directories if path not in known or path in removed}
@@ -79,23 +77,23 @@ class Tree:
         change.unread = {path: directory.unread for path, directory in self.directories.items() if directory.unread}
         return change
 
-    def read_again(self, dirty: Mapping[str, set[str]], until: float | None = None) -> TreeChange:
+    def read_again(self, dirty: Mapping[str, set[str]], seconds: float | None = None) -> TreeChange:
         """Reads the directories `dirty` again; the names in each were touched and are read whatever their signature.
 
         A touched name that is a planned directory was itself deleted or created: it and all below it are told as
         removed and, where they still exist, added.
 
-        After `until`, in seconds of `time.monotonic`, it ends as soon as something was read, with the rest in `unread`
-        of what it returns. Whoever reads that again until nothing is left has the tree that one reading would have
-        given; meanwhile files that are not read yet are as they were, new ones not there.
+        After so many `seconds` it ends, when something was read, with the rest in `unread` of what it returns. Whoever
+        reads that again until nothing is left has the tree that one reading would have given; meanwhile files that are
+        not read yet are as they were, new ones not there.
         """
         change = TreeChange()
         try:
-            with self._lister:
-                self._read_dirty(dirty, change, until)
+            with self._lister.reading(seconds):
+                self._read_dirty(dirty, change, math.inf if seconds is None else time.monotonic() + seconds)
         except _TooEntangled:
             rearm = {path for parent, names in dirty.items() for path in self._touched_subtrees(parent, names)}
-            change.extend(self.read_all(rearm, until))
+            change.extend(self.read_all(rearm, seconds))
             change.added.intersection_update(self.directories)
         return change
 
@@ -111,14 +109,14 @@ class Tree:
                 if child is not None and child.parent == directory.path:
                     stack.append(child)
 
-    def _read_whole(self, known: Mapping[str, Directory], until: float | None) -> None:
+    def _read_whole(self, known: Mapping[str, Directory]) -> None:
         queue = deque([Directory(self.real_path, "", None, None)])
         links: list[tuple[list[str], Directory]] = []
         while queue or links:
             directory = queue.popleft() if queue else heapq.heappop(links)[1]
             if directory.path in self.directories or not self._may_enter(directory):
                 continue
-            if not self._lister.read(directory, known.get(directory.path), (), until):
+            if not self._lister.read(directory, known.get(directory.path), ()):
                 continue
             self._keep(directory, None)
             if not directory.children:
@@ -135,19 +133,18 @@ class Tree:
             else:
                 queue.extendleft(reversed(below))  # at once, while the directory above is still open
 
-    def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange, until: float | None) -> None:
+    def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange, until: float) -> None:
         dropped: dict[str, Directory] = {}
         # What to read, what is known of it (None: it is new), and the names that were touched in it.
-        # From above to below, but those that are written all the time wait until the others had their turn.
-        busy = time.monotonic() - BUSY_S
+        # A look takes as long as there are names, and whoever has few must not wait for those with many.
         known_dirty = [(self.directories[path], names) for path, names in dirty.items() if path in self.directories]
-        known_dirty.sort(key=lambda item: (item[0].read_at > busy, item[0].path))
+        known_dirty.sort(key=lambda item: (len(item[0].files) + len(item[0].children), item[0].path))
         queue: deque[tuple[Directory, Directory | None, set[str]]] = deque(
             (directory, directory, names) for directory, names in known_dirty
         )
         progress = False
         while queue:
-            if progress and until is not None and time.monotonic() >= until:
+            if progress and time.monotonic() >= until:
                 self._put_off(queue, change)
                 break
             place, known, touched = queue.popleft()
@@ -156,7 +153,7 @@ class Tree:
             new = Directory(place.path, place.relative, place.parent, place.above)
             if known is None and not self._may_enter(new):
                 raise _TooEntangled
-            if not self._lister.read(new, known or dropped.get(new.path), touched, until):
+            if not self._lister.read(new, known or dropped.get(new.path), touched):
                 if known is not None:
                     self._drop(new.path, change, dropped)
                     parent = self.directories.get(new.parent or "")
@@ -189,6 +186,8 @@ class Tree:
             if again is None or self.directories.get(place.path) is not known:
                 continue  # gone, or read already
             again.signature = None  # so that an audit finds it too
+            if known is None:
+                again.unread.add(place.relative.rpartition("/")[2])
             change.unread.setdefault(again.path, set()).update(touched)
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:

@@ -78,10 +78,11 @@ class WatchedRoot:
         self.forget()
         return True
 
-    def open(self) -> tuple[TreeChange, set[str]]:
+    def open(self, seconds: float | None = None) -> tuple[TreeChange, set[str]]:
         """Reads the root from the start; returns what entered and left the plan, and the names that may differ.
 
-        What was known of the same directory is used again, so only what differs is read.
+        What was known of the same directory is used again, so only what differs is read. Files are read for so many
+        `seconds`, as by `Tree.read_all`: skills that are not read yet stay as they were.
         """
         before, previous = self.tree, self.catalog
         identity = _identify(self.root.path)
@@ -94,7 +95,7 @@ class WatchedRoot:
             self._identity = identity
             return change, names
         if tree is not None and catalog is not None:
-            change = tree.read_all()
+            change = tree.read_all(seconds=seconds)
             names |= catalog.update(change)
         if before is not None and (tree is None or not same):
             change.removed.update(before.directories)

@@ -23,6 +23,7 @@ from skills_refresh import (
     Root,
     RootHealth,
     Settings,
+    Snapshot,
     Workspace,
     engine_loop,
     reconciler,
@@ -56,11 +57,11 @@ def fail(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> list[str]:
     """Makes the next `times` calls of the tree's `method` fail; returns a list of those that did."""
     call, failed = getattr(Tree, method), list[str]()
 
-    def failing(*arguments: object) -> object:
+    def failing(*arguments: object, **named: object) -> object:
         if len(failed) < times:
             failed.append(method)
             raise RuntimeError("injected")
-        return call(*arguments)
+        return call(*arguments, **named)
 
     monkeypatch.setattr(Tree, method, failing)
     return failed
@@ -151,19 +152,52 @@ def test_instances_that_die_again_and_again_are_given_up_for_a_while(
 # -- work that takes long ---------------------------------------------------------------------------------------------
 
 
-def test_a_large_new_skill_is_published_in_slices(
+def test_a_large_new_skill_is_published_when_it_is_whole_and_others_meanwhile(
     open_workspace: Opener, skills_root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that the others have their turn in between."""
     monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
-    files = {f"references/{number % 50}/{number}.md": "x" for number in range(6_000)}
-    large = SkillsRoot(tmp_path / "staged").add("large", files=files)
+    monkeypatch.setattr(reconciler, "OPENING_SLICE_S", 0.02)
+    large = SkillsRoot(tmp_path / "staged").add("large", files=many_files(6_000))
+    skills_root.add("pdf", body="Before.")
     workspace = open_workspace(skills_root.path)
-    sizes: list[int] = []
-    workspace.subscribe(lambda change: sizes.append(len(change.snapshot.skills["large"].files)))
+    seen: list[tuple[int, str]] = []
+    workspace.subscribe(lambda change: seen.append(sizes_and_body(change.snapshot)))
     large.rename(skills_root.path / "large")
-    wait_for(lambda: sizes and sizes[-1] == 6_001, "the whole skill", timeout=30)
-    assert len(set(sizes)) >= 3
+    skills_root.add("pdf", body="Meanwhile.")
+    wait_for(lambda: seen and seen[-1][0] == 6_001, "the whole skill", timeout=30)
+    assert seen[0] == (0, "Meanwhile.")
+    assert {size for size, _ in seen} == {0, 6_001}
+
+
+def test_skills_of_a_large_root_that_is_replaced_stay_until_the_new_ones_are_read(
+    open_workspace: Opener, skills_root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other roots are not held up meanwhile."""
+    monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
+    monkeypatch.setattr(reconciler, "OPENING_SLICE_S", 0.02)
+    for version, size in (("v1", 3_000), ("v2", 6_000)):
+        SkillsRoot(tmp_path / version).add("large", files=many_files(size))
+    (tmp_path / "current").symlink_to("v1")
+    skills_root.add("pdf", body="Before.")
+    workspace = open_workspace(skills_root.path, tmp_path / "current")
+    seen: list[tuple[int, str]] = []
+    workspace.subscribe(lambda change: seen.append(sizes_and_body(change.snapshot)))
+    (tmp_path / "next").symlink_to("v2")
+    (tmp_path / "next").rename(tmp_path / "current")
+    wait_for(lambda: workspace._watched[1].moved() is False, "the new root to be opened")
+    skills_root.add("pdf", body="Meanwhile.")
+    wait_for(lambda: seen and seen[-1][0] == 6_001, "the new version", timeout=30)
+    assert seen[0] == (3_001, "Meanwhile.")
+    assert {size for size, _ in seen} == {3_001, 6_001}
+
+
+def many_files(number: int) -> dict[str, str]:
+    return {f"references/{index % 50}/{index}.md": "x" for index in range(number)}
+
+
+def sizes_and_body(snapshot: Snapshot) -> tuple[int, str]:
+    large = snapshot.skills.get("large")
+    return 0 if large is None else len(large.files), snapshot.skills["pdf"].instructions()
 
 
 def test_what_was_put_off_is_not_put_off_for_ever(skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,10 +243,10 @@ def test_a_bug_in_one_root_holds_up_no_other(
     read_all, read_again = Tree.read_all, Tree.read_again
 
     def failing(call: Callable[..., TreeChange]) -> Callable[..., TreeChange]:
-        def read(tree: Tree, *arguments: object) -> TreeChange:
+        def read(tree: Tree, *arguments: object, **named: object) -> TreeChange:
             if tree.root.path == str(other.path):
                 raise RuntimeError("injected")
-            return call(tree, *arguments)
+            return call(tree, *arguments, **named)
 
         return read
 

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
@@ -317,7 +316,7 @@ def read_in_slices(of: Tree, dirty: dict[str, set[str]]) -> int:
     """Reads with no time at all, as often as it takes; returns how often that was."""
     slices = 0
     while dirty:
-        dirty = of.read_again(dirty, until=0.0).unread
+        dirty = of.read_again(dirty, seconds=0.0).unread
         slices += 1
         assert slices < 10_000, "it makes no progress"
     return slices
@@ -337,20 +336,29 @@ def test_a_large_new_skill_is_read_in_slices(skills_root: SkillsRoot) -> None:
     assert slices >= 40  # each of the directories at the ends in one of its own
 
 
-def test_what_is_written_all_the_time_is_read_after_the_rest(
-    skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in "az":
-        skills_root.add(name)
+def test_a_directory_with_few_names_does_not_wait_for_one_with_many(skills_root: SkillsRoot) -> None:
+    skills_root.add("a", files={f"{number}.md": "x" for number in range(20)})
+    skills_root.add("z")
     sliced = make_tree(skills_root)
     sliced.read_all()
-    above, busy, quiet = sliced.directories.values()
-    for directory in (above, quiet):
-        directory.read_at -= 2 * tree.BUSY_S
+    _, large, small = sliced.directories.values()
     for name in "az":
         skills_root.add(name, body="Edited.\n")
-    change = sliced.read_again({busy.path: {"SKILL.md"}, quiet.path: {"SKILL.md"}}, until=0.0)
-    assert change.unread.keys() == {busy.path}
+    change = sliced.read_again({large.path: {"SKILL.md"}, small.path: {"SKILL.md"}}, seconds=0.0)
+    assert change.unread.keys() == {large.path}
+
+
+def test_files_that_are_written_all_the_time_do_not_keep_new_ones_waiting(skills_root: SkillsRoot) -> None:
+    path = skills_root.add("pdf", files={f"{number}.md": "x" for number in range(20)})
+    sliced = make_tree(skills_root)
+    sliced.read_all()
+    (path / "new.md").write_text("x")
+    (path / "SKILL.md").write_text("new")
+    busy = {f"{number}.md" for number in range(20)}
+    top = sliced.directories[str(path)]
+    assert sliced.read_again({str(path): busy}, seconds=0.0).unread[str(path)] == {*busy, "new.md"}
+    assert sliced.read_again({str(path): busy}, seconds=0.0).unread[str(path)] == busy
+    assert top.files.keys() < sliced.directories[str(path)].files.keys()
 
 
 def test_a_directory_of_many_files_is_read_in_slices(skills_root: SkillsRoot) -> None:
@@ -370,11 +378,11 @@ def test_what_is_not_read_yet_is_found_by_an_audit_too(skills_root: SkillsRoot) 
     sliced.read_all()
     skills_root.add("new", files={f"{number}/notes.md": "x" for number in range(5)})
     skills_root.add("pdf", files={f"{number}.md": "x" for number in range(5)})
-    change = sliced.read_again(audit(sliced.directories.values()).differing, until=0.0)
+    change = sliced.read_again(audit(sliced.directories.values()).differing, seconds=0.0)
     while change.unread:
         found = audit(sliced.directories.values()).differing
         assert change.unread.keys() <= found.keys()
-        change = sliced.read_again(found, until=0.0)
+        change = sliced.read_again(found, seconds=0.0)
     whole = make_tree(skills_root)
     whole.read_all()
     assert seen(sliced) == seen(whole)
@@ -407,7 +415,7 @@ def test_slices_of_any_size_end_in_the_same_tree(skills_root: SkillsRoot, seed: 
             for marks in (found.differing, found.racy):
                 for path, names in marks.items():
                     unread.setdefault(path, set()).update(names)
-            unread = sliced.read_again(unread, until=random.choice([0.0, time.monotonic() + 0.0002])).unread
+            unread = sliced.read_again(unread, seconds=random.choice([0.0, 0.0002])).unread
     wait_for(lambda: not audit(sliced.directories.values()).racy or not sliced.read_again(racy(sliced)).unread)
     for _ in range(20):  # what is new may lead to what no audit could know
         read_in_slices(sliced, unread)
