@@ -16,6 +16,7 @@ from .doubt import Doubt
 from .errors import ClosedError, EngineError
 from .files_digest import files_digest
 from .model import Reason
+from .publisher import Publisher
 from .reconciler import Reconciler
 from .watched_root import WatchedRoot
 from .watching.wake import Waker
@@ -46,7 +47,7 @@ class EngineLoop:
     """The state and the timing of one engine. Owned by its thread."""
 
     def __init__(self, reconciler: Reconciler, waker: Waker, clock: Clock, *, is_closing: Callable[[], bool]) -> None:
-        self._workspaces: dict[Workspace, tuple[WatchedRoot, ...]] = {}
+        self._publishers: dict[Workspace, Publisher] = {}
         self._reconciler = reconciler
         self._waker = waker
         self._clock = clock
@@ -124,13 +125,14 @@ class EngineLoop:
         for watched in roots:
             if watched.users == 1:  # it was opened just now
                 watched.next_audit = self._clock.monotonic() + AUDIT_S
-        self._workspaces[workspace] = roots
-        workspace._advance(roots, _all_names(roots), "roots")
+        publisher = self._publishers[workspace] = Publisher(workspace, roots, self._clock)
+        publisher.start()
         workspace._tell_health()
 
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
-        for watched in self._workspaces.pop(workspace, ()):
+        publisher = self._publishers.pop(workspace, None)
+        for watched in () if publisher is None else publisher.roots:
             self._reconciler.release(watched)
             if watched.users == 0:
                 self._told.pop(watched, None)
@@ -153,10 +155,10 @@ class EngineLoop:
         return files_digest([watched.tree for watched in self._roots_of(workspace)])
 
     def _roots_of(self, workspace: Workspace) -> tuple[WatchedRoot, ...]:
-        roots = self._workspaces.get(workspace)
-        if roots is None:
+        publisher = self._publishers.get(workspace)
+        if publisher is None:
             raise ClosedError("this workspace is not open: start it first, or make a new one")
-        return roots
+        return publisher.roots
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -231,11 +233,11 @@ class EngineLoop:
         self._debounce.take()
         names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
         names_lost, self._names_lost = self._names_lost, False
-        for workspace, roots in tuple(self._workspaces.items()):
+        for publisher in tuple(self._publishers.values()):
             if names_lost:
-                workspace._advance(roots, _all_names(roots) | workspace.snapshot.skills.keys(), reason)
-            elif any(watched in names for watched in roots):
-                workspace._advance(roots, {name for watched in roots for name in names.get(watched, ())}, reason)
+                publisher.publish_all(reason)
+            else:
+                publisher.publish(names, reason)
         if self._reconciler.vanished:
             self._reconciler.vanished = False
             self._round_s = SOON_S
@@ -256,7 +258,7 @@ class EngineLoop:
     def _tell_health(self) -> None:
         for watched in self._reconciler.roots.values():
             self._log_health(watched)
-        for workspace in tuple(self._workspaces):  # a health listener may close its workspace
+        for workspace in tuple(self._publishers):  # a health listener may close its workspace
             workspace._tell_health()
 
     def _log_health(self, watched: WatchedRoot) -> None:
@@ -271,7 +273,3 @@ class EngineLoop:
         else:
             level = logging.INFO if health.reason == "configured" else logging.WARNING
             _log.log(level, "%s: %s (%s): %s. %s", health.path, health.mode, health.reason, health.message, health.cure)
-
-
-def _all_names(roots: tuple[WatchedRoot, ...]) -> set[str]:
-    return {name for watched in roots if watched.catalog is not None for name in watched.catalog.skills}

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
-from .clock import Clock
 from .errors import ClosedError
 from .health import RootHealth
 from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
-from .resolution import Resolver
 from .roots import Root
-from .versions import VersionCounter
-from .watched_root import WatchedRoot
 
 if TYPE_CHECKING:
     from .following import Following
@@ -34,9 +30,11 @@ _log = logging.getLogger("skills_refresh")
 
 
 class Host(Protocol):
-    """What a workspace asks of the engine that carries it."""
+    """What a workspace asks of whoever carries it: an engine, or the client of a server.
 
-    clock: Clock
+    It gives the workspace what to say of its health and its first snapshot before `attach` is done, and each later one
+    when it is there.
+    """
 
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
@@ -57,9 +55,7 @@ class Workspace:
         self._on_close = on_close
         self._listeners = ListenerRegistry(name)
         self._health_listeners: tuple[HealthListener, ...] = ()
-        self._versions = VersionCounter(host.clock.wall_ms)
-        self._resolver = Resolver()
-        self._watched: tuple[WatchedRoot, ...] = ()
+        self._health: Callable[[], tuple[RootHealth, ...]] = tuple
         self._told_health: dict[str, tuple[str, str]] = {}
         self._snapshot: Snapshot | None = None
         self._newer = threading.Condition()
@@ -87,7 +83,7 @@ class Workspace:
     @property
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched, in the order of the roots. After closing: `degraded`, since nothing is."""
-        health = tuple(watched.health() for watched in self._watched)
+        health = self._health()
         if not self._closed:
             return health
         return tuple(
@@ -111,7 +107,7 @@ class Workspace:
         return self._listeners.subscribe(listener, since=since, name=name)
 
     def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
-        """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the engine's
+        """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the host's
         thread and must return at once. Returns a function that ends it."""
         with self._newer:
             self._health_listeners = (*self._health_listeners, listener)
@@ -228,24 +224,21 @@ class Workspace:
         self._listeners.forget()
         self._closed = why
 
-    # -- what the engine's thread calls -----------------------------------------------------------------------------
+    # -- what the host's thread calls --------------------------------------------------------------------------------
 
-    def _advance(self, watched: Sequence[WatchedRoot], names: Collection[str], reason: Reason) -> None:
-        """Publishes the next snapshot, if a consumer can see a difference. For the engine's thread alone."""
-        self._watched = tuple(watched)
-        catalogs = [root.catalog for root in watched if root.catalog is not None]
-        problems = tuple(found for root in watched for found in root.problems)
-        before = self._snapshot
-        after = self._resolver.next_snapshot(before, catalogs, names, problems, self._versions.next)
-        if after is None:
-            return
+    def _follow_health(self, health: Callable[[], tuple[RootHealth, ...]]) -> None:
+        """Makes `health`, which is safe from any thread, what this workspace says of its roots."""
+        self._health = health
+
+    def _publish(self, snapshot: Snapshot, reason: Reason) -> None:
+        """Makes `snapshot` the current one, and tells listeners. For the host's thread alone."""
         with self._newer:
-            self._snapshot = after
+            self._snapshot = snapshot
             self._newer.notify_all()
-        self._listeners.publish(after, reason)
+        self._listeners.publish(snapshot, reason)
 
     def _tell_health(self) -> None:
-        """Tells health listeners of each root whose mode or reason changed. For the engine's thread alone."""
+        """Tells health listeners of each root whose mode or reason changed. For the host's thread alone."""
         for health in self.health:
             key = str(health.path)
             told = self._told_health.get(key)

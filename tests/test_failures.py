@@ -175,8 +175,8 @@ def test_skills_of_a_large_root_that_is_replaced_stay_until_the_new_ones_are_rea
     """Other roots are not held up meanwhile."""
     monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
     monkeypatch.setattr(reconciler, "OPENING_SLICE_S", 0.02)
-    for version, size in (("v1", 3_000), ("v2", 6_000)):
-        SkillsRoot(tmp_path / version).add("large", files=many_files(size))
+    SkillsRoot(tmp_path / "v1").add("large", files=many_files(3_000))
+    SkillsRoot(tmp_path / "v2").add("large", files=many_files(6_000, directories=100))
     (tmp_path / "current").symlink_to("v1")
     skills_root.add("pdf", body="Before.")
     workspace = open_workspace(skills_root.path, tmp_path / "current")
@@ -184,15 +184,15 @@ def test_skills_of_a_large_root_that_is_replaced_stay_until_the_new_ones_are_rea
     workspace.subscribe(lambda change: seen.append(sizes_and_body(change.snapshot)))
     (tmp_path / "next").symlink_to("v2")
     (tmp_path / "next").rename(tmp_path / "current")
-    wait_for(lambda: workspace._watched[1].moved() is False, "the new root to be opened")
+    wait_for(lambda: workspace.health[1].watched_dirs == 3 + 100, "the new root to be opened")
     skills_root.add("pdf", body="Meanwhile.")
     wait_for(lambda: seen and seen[-1][0] == 6_001, "the new version", timeout=30)
     assert seen[0] == (3_001, "Meanwhile.")
     assert {size for size, _ in seen} == {3_001, 6_001}
 
 
-def many_files(number: int) -> dict[str, str]:
-    return {f"references/{index % 50}/{index}.md": "x" for index in range(number)}
+def many_files(number: int, directories: int = 50) -> dict[str, str]:
+    return {f"references/{index % directories}/{index}.md": "x" for index in range(number)}
 
 
 def sizes_and_body(snapshot: Snapshot) -> tuple[int, str]:
