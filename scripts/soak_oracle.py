@@ -1,7 +1,8 @@
 """What `soak.py` compares: everything that a consumer can see of some roots, as plain data.
 
 Both sides describe what they hold in the same way, the watching process its live snapshot, the other one a fresh scan
-of the disk. The only thing that a fresh scan cannot know is a last good version, so what is stale is left out.
+of the disk. The only thing that a fresh scan cannot know is a last good version, so what is stale is left out, and so
+is a root whose `.skillsignore` is.
 """
 
 from __future__ import annotations
@@ -64,13 +65,17 @@ def view_of(snapshot: Snapshot, files_digest: str) -> View:
 def difference(live: View, fresh: View) -> list[str]:
     """What differs between the two, a line each, at most `SHOWN_LINES`; empty where they agree."""
     stale = {os.path.dirname(path) for code, _, path, _ in live["problems"] if code == "stale"}
+    old_rules = tuple(os.path.dirname(path) + os.sep for path in _stale_rules(live))
     kept = {name for name, skill in live["skills"].items() if os.path.dirname(skill["location"]) in stale}
+    for view in (live, fresh):
+        kept.update(name for name, skill in view["skills"].items() if skill["location"].startswith(old_rules))
+    below = (*old_rules, *(directory + os.sep for directory in stale))
     lines = _differing("skill", _skills(live, kept), _skills(fresh, kept))
-    lines += _differing("file", _files_outside(live, stale), _files_outside(fresh, stale))
-    lines += _differing("problem", _problems(live, stale), _problems(fresh, stale))
-    if not stale:
+    lines += _differing("file", _files_outside(live, below), _files_outside(fresh, below))
+    lines += _differing("problem", _problems(live, stale, old_rules), _problems(fresh, stale, old_rules))
+    if not stale and not old_rules:
         lines += [f"{key} differs" for key in ("digest", "prompt") if live[key] != fresh[key]]
-    if live["files_digest"] != fresh["files_digest"]:
+    if not old_rules and live["files_digest"] != fresh["files_digest"]:
         lines.append("files_digest differs")
     if len(lines) > SHOWN_LINES:
         lines[SHOWN_LINES:] = [f"… and {len(lines) - SHOWN_LINES} more"]
@@ -94,16 +99,22 @@ def _skills(view: View, kept: set[str]) -> dict[str, SkillView]:
     return {name: skill for name, skill in view["skills"].items() if name not in kept}
 
 
-def _files_outside(view: View, stale: set[str]) -> dict[str, FileView]:
-    below = tuple(directory + os.sep for directory in stale)
+def _files_outside(view: View, below: tuple[str, ...]) -> dict[str, FileView]:
     return {path: file for path, file in view["files"].items() if not path.startswith(below)}
 
 
-def _problems(view: View, stale: set[str]) -> dict[str, int]:
+def _stale_rules(view: View) -> list[str]:
+    """The `.skillsignore` files that cannot be used, and of which a last good version is in use."""
+    return [path for code, _, path, message in view["problems"] if code == "invalid-ignore-file" and "stays" in message]
+
+
+def _problems(view: View, stale: set[str], old_rules: tuple[str, ...]) -> dict[str, int]:
     """The problems with how often each is told; which skill is shadowed depends on what is stale."""
     counted: dict[str, int] = {}
     for found in view["problems"]:
-        if found[0] != "stale" and not (stale and found[0] == "shadowed"):
+        if found[2].startswith(old_rules) or found[0] == "stale":
+            continue
+        if found[0] != "shadowed" or not (stale or old_rules):
             line = " ".join(found)
             counted[line] = counted.get(line, 0) + 1
     return counted

@@ -13,6 +13,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from .errors import ConfigError
@@ -21,14 +22,17 @@ from .settings import Settings
 
 PROJECT_FILE = "skills-refresh.toml"
 ENVIRONMENT_PREFIX = "SKILLS_REFRESH_"
-# Variables with our prefix that are no settings: the file to read instead of the project's.
+# Variables with our prefix that are no settings: the file to read instead of the project's, and the server's secret.
 CONFIG_VARIABLE = ENVIRONMENT_PREFIX + "CONFIG"
+TOKEN_VARIABLE = ENVIRONMENT_PREFIX + "TOKEN"
+_NO_SETTINGS = (CONFIG_VARIABLE, TOKEN_VARIABLE)
 _NUMBER = re.compile("[0-9]{1,18}")
+_WORKSPACE_NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 class Key(NamedTuple):
-    """One setting: its kind (`roots`, `paths`, `words`, `number` or `switch`) and what it means, for `--help` and the
-    documentation."""
+    """One setting: its kind (`roots`, `workspaces`, `paths`, `words`, `number` or `switch`) and what it means, for
+    `--help` and the documentation."""
 
     kind: str
     help: str
@@ -44,6 +48,7 @@ KEYS: dict[str, Key] = {
     "max_directories": Key("number", "How many directories are searched for skills in each root."),
     "max_skills": Key("number", "How many skills each root may hold."),
     "max_skill_bytes": Key("number", "How large a SKILL.md may be, in bytes."),
+    "workspaces": Key("workspaces", "Further lists of roots by name, which the server serves below /w/NAME/."),
     "poll": Key("switch", "Look at all roots again and again: true, false, or auto (where events do not tell)."),
 }
 # What a root may say of itself where it is a table: {path = "…", poll = true}.
@@ -52,11 +57,13 @@ _SWITCH: dict[object, bool | None] = {"true": True, "false": False, "auto": None
 
 
 class Config(NamedTuple):
-    """What was configured: the roots, the settings, and the places they came from, the strongest first."""
+    """What was configured: the roots, the settings, the places they came from, the strongest first, and the roots of
+    further workspaces by name."""
 
     roots: tuple[Root, ...]
     settings: Settings
     sources: tuple[str, ...]
+    workspaces: Mapping[str, tuple[Root, ...]] = MappingProxyType({})
 
 
 def load_config(
@@ -90,8 +97,11 @@ def load_config(
             checked = _checked(place or source, key, value, relative_to)
             merged.setdefault(key, checked)
     roots = merged.pop("roots", ())
+    workspaces = merged.pop("workspaces", {})
     assert isinstance(roots, tuple)
-    return Config(roots or default_roots(), Settings(**merged), tuple(sources))  # type: ignore[arg-type]  # each value was checked against KEYS, whose names a test compares with the fields
+    assert isinstance(workspaces, dict)
+    settings = Settings(**merged)  # type: ignore[arg-type]  # each value was checked against KEYS, whose names a test compares with the fields
+    return Config(roots or default_roots(), settings, tuple(sources), workspaces)
 
 
 def _files(
@@ -146,10 +156,12 @@ def _read(path: Path) -> dict[str, object]:
 def _from_environment(environment: Mapping[str, str]) -> dict[str, object]:
     found: dict[str, object] = {}
     for variable, text in environment.items():
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == CONFIG_VARIABLE or not text:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in _NO_SETTINGS or not text:
             continue
         key = variable[len(ENVIRONMENT_PREFIX) :].lower()
         kind = _known(variable, key).kind
+        if kind == "workspaces":
+            raise ConfigError(f"{variable}: workspaces can be set in a file alone; see --config")
         if kind == "switch":
             found[key] = text.strip().lower()
         elif kind == "number":
@@ -178,6 +190,8 @@ def _checked(source: str, key: str, value: object, base: Path) -> object:
         raise ConfigError(f"{source}: {key} is {value!r}; it must be a whole number above 0")
     if kind == "switch":
         return _switch(source, key, value)
+    if kind == "workspaces":
+        return _workspaces(source, value, base)
     if kind == "roots" and isinstance(value, (list, tuple)):
         return tuple(dict.fromkeys(_root(source, item, base) for item in value))
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
@@ -185,6 +199,21 @@ def _checked(source: str, key: str, value: object, base: Path) -> object:
     if kind == "paths":
         return tuple(Path(root.path) for root in make_roots(value, base=base))
     return tuple(value)
+
+
+def _workspaces(source: str, value: object, base: Path) -> dict[str, tuple[Root, ...]]:
+    """Lists of roots by name, from tables such as `[workspaces.alice]` with `roots = […]`."""
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{source}: workspaces is {value!r}; write a table for each: [workspaces.NAME]")
+    found = {}
+    for name, table in value.items():
+        if not _WORKSPACE_NAME.fullmatch(name):
+            raise ConfigError(f"{source}: workspaces holds {name!r}; a name has letters, digits, - and _ alone")
+        roots = table.get("roots") if isinstance(table, Mapping) and table.keys() == {"roots"} else None
+        if not isinstance(roots, list) or not roots:
+            raise ConfigError(f"{source}: workspaces.{name} is {table!r}; it must be a table with roots = [DIR, …]")
+        found[name] = tuple(dict.fromkeys(_root(source, item, base) for item in roots))
+    return found
 
 
 def _switch(source: str, key: str, value: object) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def problem_json(found: Problem) -> JsonObject:
         "severity": found.severity,
         "path": path_json(found.path),
         "message": found.message,
+        "cure": found.cure,
     }
 
 
@@ -61,6 +63,36 @@ def snapshot_json(snapshot: Snapshot) -> JsonObject:
         "digest": snapshot.digest,
         "skills": [skill_json(skill) for skill in snapshot.skills.values()],
         "problems": problems_json(snapshot.problems),
+    }
+
+
+def complete_json(snapshot: Snapshot, since: Snapshot | None) -> JsonObject:
+    """All that a snapshot holds, to be made again elsewhere; with `since`, an earlier one, only the skills that differ
+    from those there, and the names of those that are gone."""
+    known = {} if since is None else since.skills
+    return {
+        "version": snapshot.version,
+        "prompt_version": snapshot.prompt_version,
+        "digest": snapshot.digest,
+        "previous": None if since is None else since.version,
+        "skills": [_complete_skill(skill) for name, skill in snapshot.skills.items() if known.get(name) is not skill],
+        "removed": [name for name in known if name not in snapshot.skills],
+        "problems": [problem_json(found) | {"path": str(found.path)} for found in snapshot.problems],
+        "files": {path: list(file) for path, file in snapshot.files.items()},
+    }
+
+
+def _complete_skill(skill: Skill) -> JsonObject:
+    """One skill with all its bytes; paths as they are, with lone surrogates for what is not UTF-8."""
+    return {
+        "name": skill.name,
+        "description": skill.description,
+        "root": str(skill.root),
+        "relative_location": skill.relative_location,
+        "files": [list(file) for file in skill.files],
+        "frontmatter": plain(skill.frontmatter),
+        "source": b64encode(skill.source).decode("ascii"),
+        "body_offset": skill.body_offset,
     }
 
 

@@ -19,6 +19,7 @@ VERBS = {
     "show": "One skill: its fields, files and instructions.",
     "prompt": "The text that a model gets to read.",
     "watch": "Follow every change as it happens.",
+    "serve": "Watch once, and let everybody follow over HTTP.",
     "doctor": "What is watched, what is left out, what it costs.",
     "completion": "The completion script for a shell.",
 }

@@ -24,7 +24,7 @@ _FLAGS = {
 def root_arguments(command: _Command) -> _Command:
     """ROOT... and the flags of all settings, as the arguments that `read_config` takes."""
     for key, described in reversed(KEYS.items()):
-        if key == "roots":
+        if described.kind in ("roots", "workspaces"):
             continue
         if described.kind == "switch":
             choices = click.Choice(["true", "false", "auto"], case_sensitive=False)

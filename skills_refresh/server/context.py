@@ -1,0 +1,101 @@
+"""`Context`: what all routes share: the workspaces, the counters, and the work that takes longer than a moment."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+from ..diagnosis import diagnose
+from ..encoding import path_json
+from ..errors import SkillsRefreshError
+from ..fresh_scan import scan_roots
+from ..model import Snapshot
+from ..settings import Settings
+from ..watching.limits import kernel_watches, limit_for
+from .bodies import to_json
+from .metrics import Metrics
+from .refusals import Refusal
+from .served import ServedWorkspace
+
+# How many may follow at once, each with a connection of its own.
+MAX_FOLLOWERS = 2_000
+# Looking closely reads every root anew: once in so many seconds, however many ask.
+DIAGNOSIS_S = 60.0
+
+
+class Context:
+    """What is served, and by which rules. Belongs to one event loop.
+
+    `workspaces` maps names to workspaces, "" to the one at the top. `settings` are those of the engine.
+    """
+
+    def __init__(self, workspaces: dict[str, ServedWorkspace], settings: Settings, max_followers: int) -> None:
+        self.workspaces = workspaces
+        self.settings = settings
+        self.metrics = Metrics(self.workspaces.values)
+        self._max_followers = max_followers
+        self._diagnoses: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
+
+    def add(self, served: ServedWorkspace) -> None:
+        """Serves one more."""
+        self.workspaces[served.name] = served
+
+    def served(self, name: str) -> ServedWorkspace:
+        """The workspace called `name`. Raises `Refusal` where there is none."""
+        found = self.workspaces.get(name)
+        if found is None:
+            raise Refusal(404, f"there is no workspace {name[:100]!r}", "The configuration names those that there are.")
+        return found
+
+    def check_followers(self) -> None:
+        """Raises `Refusal` where no more can follow."""
+        if self.metrics.following >= self._max_followers:
+            raise Refusal(
+                503, "too many follow this server", "Try again later, or start it with --max-followers.", retry_after=5
+            )
+
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Counts one that waits for news."""
+        self.metrics.following += 1
+        try:
+            yield
+        finally:
+            self.metrics.following -= 1
+
+    async def refresh(self, served: ServedWorkspace, reason: Literal["manual", "remote"]) -> Snapshot:
+        """Lists everything anew. Raises `Refusal` where that fails."""
+        workspace = served.workspace
+        assert workspace is not None
+        try:
+            return await asyncio.to_thread(workspace.refresh, reason)
+        except SkillsRefreshError as error:
+            raise Refusal(503, str(error), "Try again.", retry_after=1) from error
+
+    async def diagnose(self, served: ServedWorkspace) -> bytes:
+        """What `doctor` tells of a workspace, as JSON."""
+        known = self._diagnoses.get(served.name)
+        failed = known is not None and known[1].done() and known[1].exception() is not None
+        if known is None or failed or time.monotonic() - known[0] > DIAGNOSIS_S:
+            task = asyncio.create_task(asyncio.to_thread(self._look_closely, served))
+            known = self._diagnoses[served.name] = (time.monotonic(), task)
+        return await asyncio.shield(known[1])
+
+    def _look_closely(self, served: ServedWorkspace) -> bytes:
+        assert served.workspace is not None
+        _, opened = scan_roots(served.workspace.roots, self.settings)
+        limit = limit_for("watch-limit")
+        roots = [
+            {
+                "path": path_json(found.path),
+                "directories": found.directories,
+                "files": found.files,
+                "pruned": [pruned._asdict() | {"path": path_json(pruned.path)} for pruned in found.pruned],
+            }
+            for found in map(diagnose, opened)
+        ]
+        watches = {"kernel_watches": kernel_watches(), "max_user_watches": None if limit is None else limit.value}
+        return to_json({"roots": roots, **watches})

@@ -1,0 +1,195 @@
+"""`EventHub`: the events of one workspace, as server-sent events, for any number of subscribers.
+
+An event is encoded once, whoever gets it. What was sent is kept for a while, so that a subscriber who comes back is
+told what it missed; one who reads too slowly is cut off, and comes back. The hub and its subscribers belong to one
+event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from ..encoding import JsonObject, changed_json, health_line_json, ready_json
+from ..health import RootHealth
+from ..model import SkillsChanged, Snapshot
+
+# What can be replayed: an afternoon of edits, or a checkout of thousands of skills.
+MAX_EVENTS = 512
+MAX_EVENTS_BYTES = 4_000_000
+# Snapshots of which it can be said what differs since; they share all skills that are the same.
+MAX_SNAPSHOTS = 64
+# What may wait for one subscriber before it is cut off.
+MAX_WAITING = 256
+MAX_WAITING_BYTES = 8_000_000
+# A comment this often keeps connections open that proxies would take for dead.
+PING_S = 15.0
+# How long a subscriber should wait before it comes back.
+RETRY_MS = 1_000
+
+_PING = b": still here\n\n"
+
+
+class _Sent(NamedTuple):
+    """A `changed` event: the versions that it leads from and to, and its bytes."""
+
+    previous: int | None
+    version: int
+    data: bytes
+
+
+class Subscriber:
+    """One reader's queue. `next` waits for bytes to send; it returns None when nothing more will come."""
+
+    def __init__(self, on_cut_off: Callable[[], object]) -> None:
+        self._waiting: deque[bytes] = deque()
+        self._size = 0
+        self._wake = asyncio.Event()
+        self._ended = False
+        self._on_cut_off = on_cut_off
+        self.cut_off = False
+
+    def put(self, data: bytes) -> bool:
+        """Queues `data`; returns False where that is too much, and the subscriber is cut off."""
+        self._waiting.append(data)
+        self._size += len(data)
+        self._wake.set()
+        if len(self._waiting) <= MAX_WAITING and self._size <= MAX_WAITING_BYTES:
+            return True
+        self.cut_off = True
+        self.leave()
+        self._on_cut_off()
+        return False
+
+    def ping(self) -> None:
+        """Queues a comment where nothing else waits."""
+        if not self._waiting:
+            self.put(_PING)
+
+    def end(self) -> None:
+        """Ends `next` after what waits already."""
+        self._ended = True
+        self._wake.set()
+
+    def leave(self) -> None:
+        """Ends `next` now: the reader has gone."""
+        self._waiting.clear()
+        self.end()
+
+    async def next(self) -> bytes | None:
+        """The bytes of what waits, or, when something comes, of that."""
+        while not self._waiting:
+            if self._ended:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        data = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
+        self._waiting.clear()
+        self._size = 0
+        return data
+
+
+class EventHub:
+    """What happened to one workspace, from `first` on."""
+
+    def __init__(self, first: Snapshot, health: Callable[[], tuple[RootHealth, ...]]) -> None:
+        self.snapshot = first
+        self.health = health
+        self.subscribers: set[Subscriber] = set()
+        self.sent = 0
+        self.cut_off = 0
+        self._events: deque[_Sent] = deque()
+        self._events_bytes = 0
+        self._snapshots: deque[Snapshot] = deque([first], maxlen=MAX_SNAPSHOTS)
+        self._newer = asyncio.Event()
+
+    def subscribe(self, last_event_id: int | None, on_cut_off: Callable[[], object]) -> Subscriber:
+        """A subscriber who is told `ready` first, and then, where it comes back after `last_event_id`, what it missed,
+        or `reset` where that is no longer known. `on_cut_off` is called when it is cut off."""
+        subscriber = Subscriber(on_cut_off)
+        ready = ready_json(self.snapshot, self.health()) | {"prompt_version": self.snapshot.prompt_version}
+        # The first id is where the subscriber stands: if it is lost before the rest has come, it starts there again.
+        stands_at = self.snapshot.version if last_event_id is None else last_event_id
+        retry = f"retry: {RETRY_MS}\n".encode()
+        subscriber.put(retry + encode_event("ready", ready, stands_at))
+        if last_event_id is not None and last_event_id != self.snapshot.version:
+            subscriber.put(self._missed(last_event_id))
+        self.subscribers.add(subscriber)
+        return subscriber
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Forgets `subscriber`."""
+        self.subscribers.discard(subscriber)
+
+    def change(self, change: SkillsChanged, data: bytes) -> None:
+        """Tells every subscriber of `change`, which `encode_change` made `data` of."""
+        self.snapshot = change.snapshot
+        self._snapshots.append(change.snapshot)
+        self._events.append(_Sent(change.previous, change.version, data))
+        self._events_bytes += len(data)
+        while len(self._events) > MAX_EVENTS or (self._events_bytes > MAX_EVENTS_BYTES and len(self._events) > 1):
+            self._events_bytes -= len(self._events.popleft().data)
+        self.tell(data)
+        newer, self._newer = self._newer, asyncio.Event()
+        newer.set()
+
+    def tell(self, data: bytes) -> None:
+        """Sends `data` to every subscriber."""
+        self.sent += 1
+        for subscriber in tuple(self.subscribers):
+            if not subscriber.put(data):
+                self.cut_off += 1
+                self.subscribers.discard(subscriber)
+
+    def ping(self) -> None:
+        """Sends a comment to every subscriber who has nothing else to read. To be called every `PING_S`."""
+        for subscriber in tuple(self.subscribers):
+            subscriber.ping()
+
+    def close(self) -> None:
+        """Tells every subscriber that the server is going, and ends them."""
+        data = encode_event("closing", {"type": "closing", "version": self.snapshot.version}, None)
+        for subscriber in tuple(self.subscribers):
+            subscriber.put(data)
+            subscriber.end()
+        self._newer.set()
+
+    def snapshot_at(self, version: int) -> Snapshot | None:
+        """The snapshot of `version`, where it is still known."""
+        return next((snapshot for snapshot in self._snapshots if snapshot.version == version), None)
+
+    async def wait_for_newer(self, version: int, timeout: float) -> None:
+        """Waits until there is a snapshot newer than `version`, for at most `timeout` seconds."""
+        if self.snapshot.version <= version:
+            try:
+                await asyncio.wait_for(self._newer.wait(), timeout)
+            except asyncio.TimeoutError:
+                pass
+
+    def _missed(self, version: int) -> bytes:
+        events = list(self._events)
+        for index, event in enumerate(events):
+            if event.previous == version:
+                return b"".join([later.data for later in events[index:]])
+        reset: JsonObject = {"type": "reset", "version": self.snapshot.version, "digest": self.snapshot.digest}
+        return encode_event("reset", reset, self.snapshot.version)
+
+
+def encode_event(name: str, data: JsonObject, version: int | None) -> bytes:
+    """One event as the specification of server-sent events wants it: `id` is a version, `data` one line of JSON."""
+    lines = f"id: {version}\n" if version is not None else ""
+    return f"{lines}event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def encode_change(change: SkillsChanged) -> bytes:
+    """The `changed` event of `change`. Takes milliseconds where thousands of skills changed."""
+    data = changed_json(change) | {"prompt_version": change.snapshot.prompt_version}
+    return encode_event("changed", data, change.version)
+
+
+def encode_health(health: RootHealth) -> bytes:
+    """The `health` event of a root."""
+    return encode_event("health", health_line_json(health), None)

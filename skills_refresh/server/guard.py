@@ -1,0 +1,90 @@
+"""`Guard`: the first and the last to see each request. It asks `Access`, bounds how many are answered at once, counts
+them, and adds the headers that keep browsers from taking an answer for anything else than it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .access import Access
+from .metrics import Metrics
+from .refusals import Refusal
+
+# Answering takes milliseconds; so many at once come from something that has gone wrong.
+MAX_REQUESTS = 256
+# Nothing on the page comes from elsewhere, and nothing that a skill holds is ever run.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+_HEADERS = [
+    (b"content-security-policy", POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+]
+_CROSS_ORIGIN = [
+    (b"access-control-allow-methods", b"GET, POST"),
+    (b"access-control-allow-headers", b"authorization, content-type, if-none-match, last-event-id"),
+    (b"access-control-expose-headers", b"etag, retry-after"),
+    (b"access-control-max-age", b"600"),
+]
+
+
+class Guard:
+    """Wraps `app`. Belongs to one event loop."""
+
+    def __init__(self, app: ASGIApp, access: Access, metrics: Metrics) -> None:
+        self._app = app
+        self._access = access
+        self._metrics = metrics
+        self._answering = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = dict(scope["headers"])
+        extra = _HEADERS
+        origin = headers.get(b"origin", b"")
+        if origin.decode("latin-1") in self._access.origins:
+            extra = [*_HEADERS, *_CROSS_ORIGIN, (b"access-control-allow-origin", origin), (b"vary", b"origin")]
+            extra.remove((b"cross-origin-resource-policy", b"same-origin"))
+        began = time.perf_counter()
+        status, seconds = 500, 0.0
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status, seconds
+            if message["type"] == "http.response.start":
+                status, seconds = message["status"], time.perf_counter() - began
+                message["headers"] = [*message.get("headers", ()), *extra]
+            await send(message)
+
+        self._answering += 1
+        try:
+            self._access.check(scope["path"], scope["method"], headers)
+            if self._answering - self._metrics.following > MAX_REQUESTS:
+                raise Refusal(503, "too many requests at once", "Ask again in a second.", retry_after=1)
+            if scope["method"] == "OPTIONS" and extra is not _HEADERS:
+                await _send_empty(send_with_headers)
+            else:
+                await self._app(scope, receive, send_with_headers)
+        except Refusal as refusal:
+            await refusal.response()(scope, receive, send_with_headers)
+        finally:
+            self._answering -= 1
+            self._metrics.count(_route_of(scope), status, seconds)
+
+
+async def _send_empty(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _route_of(scope: MutableMapping[str, Any]) -> str:
+    """The pattern of the route, not the path: that would make a metric of each skill's name."""
+    return getattr(scope.get("route"), "path", "")

@@ -1,0 +1,91 @@
+"""`ServedWorkspace`: a workspace as the server holds it. It carries what the engine's threads tell over to the event
+loop, and can be given another workspace without its subscribers noticing more than a change."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from ..changes import compare
+from ..health import RootHealth
+from ..model import SkillsChanged, Snapshot
+from ..workspace import Workspace
+from .bodies import Bodies
+from .events import EventHub, encode_change, encode_health
+
+
+class ServedWorkspace:
+    """The workspace that is served below `prefix`, with its events and its encoded snapshots.
+
+    `hub` is None until the first snapshot is there. All methods belong to the event loop.
+    """
+
+    def __init__(self, name: str = "") -> None:
+        self.name = name
+        self.hub: EventHub | None = None
+        self.bodies = Bodies()
+        self.workspace: Workspace | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    @property
+    def prefix(self) -> str:
+        """The path below which it is served."""
+        return f"/w/{self.name}" if self.name else ""
+
+    def follow(self, workspace: Workspace) -> Workspace | None:
+        """Serves `workspace`, which was started, from now on; returns the one that was served before."""
+        before, self.workspace = self.workspace, workspace
+        self._unsubscribe()
+        loop = asyncio.get_running_loop()
+        first = workspace.snapshot
+        if self.hub is None:
+            self.hub = EventHub(first, self.health)
+        elif self.hub.snapshot.version != first.version:
+            self._replace(self.hub, first)
+
+        def on_change(change: SkillsChanged) -> None:  # on the listener's thread, where encoding holds up nobody
+            _call_soon(loop, self._on_change, workspace, change, encode_change(change))
+
+        def on_health(health: RootHealth) -> None:  # on the engine's thread, which must not be held up
+            _call_soon(loop, self._on_health, workspace, health)
+
+        end_changes = workspace.subscribe(on_change, since=first.version, name="server")
+        end_health = workspace.subscribe_health(on_health)
+
+        def unsubscribe() -> None:
+            end_changes()
+            end_health()
+
+        self._unsubscribe = unsubscribe
+        return before
+
+    def health(self) -> tuple[RootHealth, ...]:
+        """How each root is watched."""
+        return () if self.workspace is None else self.workspace.health
+
+    def close(self) -> None:
+        """Tells all subscribers that the server is going."""
+        self._unsubscribe()
+        if self.hub is not None:
+            self.hub.close()
+
+    def _replace(self, hub: EventHub, first: Snapshot) -> None:
+        change = compare(hub.snapshot, first, workspace=self.name, reason="config")
+        hub.change(change, encode_change(change))
+        for health in self.health():
+            hub.tell(encode_health(health))
+
+    def _on_change(self, workspace: Workspace, change: SkillsChanged, data: bytes) -> None:
+        if workspace is self.workspace and self.hub is not None:
+            self.hub.change(change, data)
+
+    def _on_health(self, workspace: Workspace, health: RootHealth) -> None:
+        if workspace is self.workspace and self.hub is not None:
+            self.hub.tell(encode_health(health))
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        pass  # the loop was closed: the server has ended

@@ -1,0 +1,67 @@
+"""One file of a skill, for whoever asks: only what the snapshot lists, and only as the snapshot knows it.
+
+The path is looked up among the skill's relevant files, so no spelling of it leads anywhere else; the file is then
+opened as the engine opens files, below the roots and the allowed link targets and never through a link that was swapped
+in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..filters import SKILL_FILE
+from ..model import Skill, SkillFile
+from ..opening import DirectoryOpener, is_below
+from ..reading import FileEntry, read_target
+from .refusals import Refusal
+
+# Files up to this size are served. Larger ones are no reading for a model.
+MAX_SERVED_BYTES = 16_000_000
+
+
+def find_file(skill: Skill, path: str) -> SkillFile:
+    """The relevant file of `skill` at the relative `path`. Raises `Refusal` where there is none."""
+    found = next((file for file in skill.files if file.path == path), None)
+    if found is None:
+        raise Refusal(404, f"the skill {skill.name!r} has no relevant file of this path", "Ask for its list of files.")
+    return found
+
+
+def read_skill_file(skill: Skill, file: SkillFile, link_targets: Sequence[Path]) -> bytes:
+    """The content of `file`, as it is in the snapshot that `skill` is of.
+
+    Raises `Refusal` where the file is too large, cannot be read, or is another by now. Safe from any thread.
+    """
+    if file.path == SKILL_FILE:
+        return skill.source
+    if file.size > MAX_SERVED_BYTES:
+        raise Refusal(413, f"the file has {file.size:,} bytes, over {MAX_SERVED_BYTES:,}", "Read it from the disk.")
+    changed = Refusal(
+        409,
+        f"{file.path} is not what it was a moment ago",
+        "Ask for the skill once more, then for the file.",
+        retry_after=1,
+    )
+    try:
+        target = os.path.realpath(skill.directory / file.path, strict=True)
+    except (OSError, ValueError) as error:
+        raise changed from error
+    bases = [os.path.realpath(path) for path in (skill.root, *link_targets)]
+    if not any(is_below(target, base) for base in bases):
+        raise changed
+    with DirectoryOpener(bases) as opener:
+        try:
+            entry = read_target(target, opener, MAX_SERVED_BYTES)
+        except FileNotFoundError as error:
+            raise changed from error
+    if entry.data is None or not _is_same(entry, file):
+        raise changed
+    return entry.data
+
+
+def _is_same(entry: FileEntry, file: SkillFile) -> bool:
+    if file.sha256 is not None:
+        return entry.sha256 == file.sha256
+    return entry.signature is not None and entry.signature[:2] == (file.mtime_ns, file.size)

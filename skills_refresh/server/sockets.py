@@ -1,0 +1,105 @@
+"""Where the server listens: an address, a socket file, or a descriptor that somebody else opened."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import os
+import socket
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ConfigError
+from .systemd import passed_sockets
+
+# How many may wait to be accepted.
+BACKLOG = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`host` and `port`, or a socket file `uds`, or a descriptor `fd` that listens already."""
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    uds: Path | None = None
+    fd: int | None = None
+
+
+def listen(address: Address) -> list[socket.socket]:
+    """Sockets that listen at `address`, or those that systemd passed on. Raises `ConfigError`."""
+    passed = passed_sockets()
+    if passed:
+        return passed
+    if address.fd is not None:
+        try:
+            return [socket.socket(fileno=address.fd)]
+        except OSError as error:
+            raise ConfigError(f"--fd {address.fd}: {error.strerror}; pass a socket that listens") from error
+    if address.uds is not None:
+        return [_listen_at_file(address.uds)]
+    return _listen_at_host(address.host, address.port)
+
+
+def describe(listener: socket.socket) -> str:
+    """Where `listener` can be reached."""
+    name = listener.getsockname()
+    if isinstance(name, tuple):
+        host = f"[{name[0]}]" if ":" in name[0] else name[0]
+        return f"http://{host}:{name[1]}"
+    return f"unix:{os.fsdecode(name)}"
+
+
+def is_private(listener: socket.socket) -> bool:
+    """Whether only this machine can reach `listener`."""
+    name = listener.getsockname()
+    return not isinstance(name, tuple) or ipaddress.ip_address(name[0]).is_loopback
+
+
+def _listen_at_host(host: str, port: int) -> list[socket.socket]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, where = found[0]
+        listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
+        cure = "choose another --port, or 0 for any" if taken else "choose another --host"
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{host}:{port}: {reason}; {cure}") from error
+    listener.setblocking(False)
+    return [listener]
+
+
+def _listen_at_file(path: Path) -> socket.socket:
+    """A socket file that only its owner can use."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        before = os.umask(0o177)  # no moment in which others could use it
+        try:
+            listener.bind(str(path))
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"{path}: {error.strerror or error}; name another file with --uds") from error
+    listener.setblocking(False)
+    return listener
+
+
+def _remove_stale(path: Path) -> None:
+    """Removes the socket file of a server that is gone. Raises `ConfigError` where one answers."""
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise ConfigError(f"{path}: is there already, and no socket; name another file with --uds")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        try:
+            asking.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+    raise ConfigError(f"{path}: another server listens there; end it, or name another file with --uds")

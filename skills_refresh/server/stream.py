@@ -1,0 +1,69 @@
+"""`EventStream`: the response that never ends. It sends what a subscriber is told until either side goes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from .events import EventHub, Subscriber
+from .metrics import Metrics
+
+# An event may be large and its reader slow: in pieces, no more than one of them waits in the connection's buffer.
+PIECE_BYTES = 65_536
+#: The key in an ASGI scope's `extensions` under which the server leaves a function that drops the connection.
+ABORT = "skills_refresh.abort"
+# The last is for proxies: nginx would hold events back.
+_HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+class EventStream(Response):
+    """A response with the events of `hub`, from after `last_event_id` on."""
+
+    def __init__(self, hub: EventHub, metrics: Metrics, last_event_id: int | None) -> None:
+        super().__init__(headers=_HEADERS)
+        self._hub = hub
+        self._metrics = metrics
+        self._last_event_id = last_event_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Sends events until the reader goes, is cut off, or the server ends."""
+        del self.headers["content-length"]
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        task = asyncio.current_task()
+        assert task is not None, "an ASGI server runs each request in a task"
+        subscriber = self._hub.subscribe(self._last_event_id, task.cancel)
+        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        gone.add_done_callback(lambda _: subscriber.leave())
+        self._metrics.following += 1
+        try:
+            await _send_all(subscriber, send)
+        except asyncio.CancelledError:
+            if not subscriber.cut_off:
+                raise
+            _drop(scope)
+        finally:
+            self._metrics.following -= 1
+            self._hub.unsubscribe(subscriber)
+            gone.cancel()
+
+
+async def _send_all(subscriber: Subscriber, send: Send) -> None:
+    while (data := await subscriber.next()) is not None:
+        for start in range(0, len(data), PIECE_BYTES):
+            piece = data[start : start + PIECE_BYTES]
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _drop(scope: Scope) -> None:
+    """Drops the connection with what its buffer holds: who does not read would keep it open for ever."""
+    abort = (scope.get("extensions") or {}).get(ABORT)
+    if abort is not None:
+        abort()
