@@ -10,8 +10,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -50,10 +53,14 @@ def import_seconds(statement: str) -> float:
 class AskedSide:
     """The side `name`, in its own process while the block lasts, to be asked."""
 
-    def __init__(self, name: str, *arguments: object) -> None:
+    def __init__(self, name: str, *arguments: object, sides: Path = _SIDES) -> None:
         self._name = name
         self._process = subprocess.Popen(
-            _command(name, arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=_environment()
+            _command(name, arguments, sides),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=_environment(),
         )
         self.pid = self._process.pid
 
@@ -107,6 +114,33 @@ def watch_command(tree: Path) -> Iterator[int]:
 
 
 @contextmanager
+def serve_command(tree: Path) -> Iterator[tuple[int, int]]:
+    """The process id and the port of `skills-refresh serve` on `tree`, from its first snapshot to the end of the
+    block."""
+    command = ["-m", "skills_refresh", "serve", "--port", "0", "--log-format", "json", str(tree)]
+    with _child(command, cwd=tree.parent, log=True) as (pid, line):
+        port = int(json.loads(line)["message"].rpartition(":")[2])
+        while not _is_ready(port):
+            time.sleep(0.01)
+        yield pid, port
+
+
+def _is_ready(port: int) -> bool:
+    asking = HTTPConnection("127.0.0.1", port)
+    asking.request("GET", "/readyz")
+    ready = asking.getresponse().status == HTTPStatus.OK
+    asking.close()
+    return ready
+
+
+@contextmanager
+def empty_server() -> Iterator[int]:
+    """The port of a server of the same framework with a route that does nothing."""
+    with _child([str(_SIDES.with_name("bench_serve_sides.py")), "empty"], cwd=Path.cwd()) as (_, line):
+        yield int(line)
+
+
+@contextmanager
 def bare_interpreter() -> Iterator[int]:
     """The process id of an interpreter that does nothing."""
     with _child(["-c", "import signal; print(flush=True); signal.pause()"], cwd=Path.cwd()) as (pid, _):
@@ -114,21 +148,28 @@ def bare_interpreter() -> Iterator[int]:
 
 
 @contextmanager
-def _child(arguments: Sequence[str], *, cwd: Path) -> Iterator[tuple[int, str]]:
-    """A Python process and the first line that it printed; it is ended with the block."""
+def _child(arguments: Sequence[str], *, cwd: Path, log: bool = False) -> Iterator[tuple[int, str]]:
+    """A Python process and the first line that it printed, or, with `log`, logged; it is ended with the block."""
     command = [sys.executable, *arguments]
     with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=cwd, env=_environment()
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=None if log else subprocess.PIPE,
+        stderr=subprocess.PIPE if log else None,
+        text=True,
+        cwd=cwd,
+        env=_environment(),
     ) as process:
         try:
-            assert process.stdout is not None
-            yield process.pid, process.stdout.readline()
+            told = process.stderr if log else process.stdout
+            assert told is not None
+            yield process.pid, told.readline()
         finally:
             process.terminate()
 
 
-def _command(name: str, arguments: Sequence[object]) -> list[str]:
-    return [sys.executable, str(_SIDES), name, *map(str, arguments)]
+def _command(name: str, arguments: Sequence[object], sides: Path = _SIDES) -> list[str]:
+    return [sys.executable, str(sides), name, *map(str, arguments)]
 
 
 def _environment() -> dict[str, str]:

@@ -48,8 +48,8 @@ KEYS: dict[str, Key] = {
     "max_directories": Key("number", "How many directories are searched for skills in each root."),
     "max_skills": Key("number", "How many skills each root may hold."),
     "max_skill_bytes": Key("number", "How large a SKILL.md may be, in bytes."),
-    "workspaces": Key("workspaces", "Further lists of roots by name, which the server serves below /w/NAME/."),
     "poll": Key("switch", "Look at all roots again and again: true, false, or auto (where events do not tell)."),
+    "workspaces": Key("workspaces", "Further lists of roots by name, which `serve` serves below /w/NAME/."),
 }
 # What a root may say of itself where it is a table: {path = "…", poll = true}.
 _ROOT_KEYS = ("path", "poll")

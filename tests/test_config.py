@@ -12,7 +12,7 @@ import pytest
 
 from skills_refresh import ConfigError, Settings
 from skills_refresh.config import KEYS, Config, load_config
-from skills_refresh.roots import default_roots
+from skills_refresh.roots import Root, default_roots
 
 # The strongest first.
 SOURCES = ("flags", "environment", "project", "user")
@@ -92,7 +92,7 @@ def loaded(config: Config, key: str) -> object:
 
 
 @pytest.mark.parametrize("strongest", SOURCES)
-@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("key", [key for key in KEYS if key != "workspaces"])
 def test_the_stronger_source_wins(place: Place, key: str, strongest: str) -> None:
     place.user(f"{key} = {json.dumps(written(key, 'user'))}")
     if strongest != "user":
@@ -109,8 +109,41 @@ def test_without_any_source_the_defaults_hold(place: Place) -> None:
     assert place.load() == Config(default_roots(), Settings(), ())
 
 
-def test_every_key_but_the_roots_is_a_field_of_the_settings() -> None:
-    assert KEYS.keys() - {"roots"} == {field.name for field in fields(Settings)}
+def test_every_key_but_those_of_roots_is_a_field_of_the_settings() -> None:
+    assert KEYS.keys() - {"roots", "workspaces"} == {field.name for field in fields(Settings)}
+
+
+def test_workspaces_have_names_and_roots_relative_to_their_file(place: Place) -> None:
+    place.project("roots = ['own']\n[workspaces.alice]\nroots = ['a', {path = 'shared', poll = true}]\n")
+    config = place.load()
+    assert [root.path for root in config.roots] == [str(place.directory / "own")]
+    assert config.workspaces == {
+        "alice": (Root(str(place.directory / "a")), Root(str(place.directory / "shared"), poll=True))
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("workspaces = ['alice']", "write a table for each: [workspaces.NAME]"),
+        ("[workspaces.'a/b']\nroots = ['a']", "a name has letters, digits, - and _ alone"),
+        ("[workspaces.alice]\n", "it must be a table with roots = [DIR, …]"),
+        ("[workspaces.alice]\nroots = []", "it must be a table with roots = [DIR, …]"),
+        ("[workspaces.alice]\nroots = ['a']\nmax_depth = 1", "it must be a table with roots = [DIR, …]"),
+    ],
+)
+def test_a_mistaken_workspace_is_told(place: Place, text: str, said: str) -> None:
+    path = place.project(text)
+    assert place.error().startswith(f"{path}: workspaces")
+    assert said in place.error()
+
+
+def test_workspaces_cannot_be_set_in_the_environment(place: Place) -> None:
+    assert "can be set in a file alone" in place.error({"SKILLS_REFRESH_WORKSPACES": "alice"})
+
+
+def test_the_token_of_the_server_is_no_setting(place: Place) -> None:
+    assert place.load(environment={"SKILLS_REFRESH_TOKEN": "secret"}).sources == ()
 
 
 def test_each_source_fills_what_stronger_ones_leave_open(place: Place) -> None:
