@@ -12,6 +12,7 @@ import hmac
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .refusals import Refusal
 
@@ -58,13 +59,17 @@ class Access:
         return origin in self.origins or origin.lower() in (f"http://{host}", f"https://{host}")
 
     def _knows(self, name: str) -> bool:
-        if name == "localhost" or name.endswith(".localhost") or name in self.hosts:
-            return True
-        try:
-            ipaddress.ip_address(name)
-        except ValueError:
-            return False
-        return True  # an address cannot be made to lead elsewhere
+        return name == "localhost" or name.endswith(".localhost") or name in self.hosts or _is_address(name)
+
+
+@lru_cache(maxsize=64)  # every client sends the same few, with each request
+def _is_address(name: str) -> bool:
+    """Whether `name` is an address, which cannot be made to lead elsewhere."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _name_of(host: str) -> str:

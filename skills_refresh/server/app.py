@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Depends, FastAPI, Path, Request
+from fastapi import APIRouter, Depends, FastAPI, Path, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -15,12 +15,12 @@ from .. import __version__
 from . import answers
 from .access import Access
 from .context import Context
-from .discovery import make_discovery_router
+from .discovery import add_discovery
 from .guard import Guard
-from .page import make_page_router
-from .probes import make_probe_router
+from .page import add_page
+from .probes import add_probes
 from .refusals import Refusal
-from .routes import make_router
+from .routes import add_routes, refusals
 
 _DESCRIPTION = """The skills of one or more directories, current at every moment.
 
@@ -36,23 +36,28 @@ def create_app(context: Context, access: Access) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,  # their pages load scripts from another host
         redoc_url=None,
+        responses=refusals(401, 421, 503),
         exception_handlers={
             Refusal: _refuse,
             HTTPException: _refuse_http,
             RequestValidationError: _refuse_invalid,
         },
     )
-    router, discovery = make_router(context), make_discovery_router(context)
-    app.include_router(make_page_router())
-    app.include_router(make_probe_router(context))
-    app.include_router(router)
-    app.include_router(discovery)
+    # At the top into the application itself: a router that is included takes as long to find as a dozen routes.
+    _add_all(app.router, context)
+    add_probes(app.router, context)
     if any(context.workspaces):
-        for each in (router, discovery):
-            app.include_router(each, prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
-        app.include_router(make_page_router(), prefix="/w/{workspace}")
+        named = APIRouter(prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
+        _add_all(named, context)
+        app.include_router(named)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
     return Guard(app, access, context.metrics)
+
+
+def _add_all(router: APIRouter, context: Context) -> None:
+    add_routes(router, context)
+    add_discovery(router, context)
+    add_page(router)
 
 
 def _workspace_name(workspace: Annotated[str, Path(description="The workspace's name.")]) -> None:

@@ -26,9 +26,8 @@ PATH = "/.well-known/agent-skills"
 ARCHIVE = "application/gzip"
 
 
-def make_discovery_router(context: Context) -> APIRouter:
-    """The index and what it leads to."""
-    router = APIRouter(prefix=PATH, responses=refusals(401, 421, 503))
+def add_discovery(router: APIRouter, context: Context) -> None:
+    """Adds the index and what it leads to."""
     digests: dict[str, tuple[Skill, str]] = {}
 
     def snapshot_of(request: Request) -> Snapshot:
@@ -59,13 +58,13 @@ def make_discovery_router(context: Context) -> APIRouter:
         entries = [found for found in map(entry, snapshot.skills.values()) if found is not None]
         return to_json({"$schema": SCHEMA, "skills": entries})
 
-    @router.get("/index.json", response_model=answers.IndexAnswer, summary="What can be installed")
+    @router.get(PATH + "/index.json", response_model=answers.IndexAnswer, summary="What can be installed")
     async def index(request: Request) -> Response:
         """The skills that there are, with the place and the digest of each."""
         return Response(await run_in_threadpool(index_of, snapshot_of(request)), media_type="application/json")
 
     @router.get(
-        "/{name}/SKILL.md",
+        PATH + "/{name}/SKILL.md",
         response_class=Response,
         responses={**text("text/markdown", "---\nname: pdf\n---\n"), **NOT_MODIFIED, **refusals(404)},
         summary="The SKILL.md of a skill",
@@ -79,7 +78,7 @@ def make_discovery_router(context: Context) -> APIRouter:
         return Response(found.source, 200, {"etag": etag}, "text/markdown")
 
     @router.get(
-        "/{name}.tar.gz",
+        PATH + "/{name}.tar.gz",
         response_class=Response,
         responses={**text(ARCHIVE, "", format="binary"), **refusals(404, 409)},
         summary="A skill as an archive",
@@ -90,8 +89,6 @@ def make_discovery_router(context: Context) -> APIRouter:
         if not can_archive(found):
             raise Refusal(404, f"the skill {name!r} is not offered as an archive", "Take its SKILL.md.")
         return Response(await run_in_threadpool(archive, found), media_type=ARCHIVE)
-
-    return router
 
 
 def _find(snapshot: Snapshot, name: str) -> Skill:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import MutableMapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +62,8 @@ class Guard:
             nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status, seconds = message["status"], time.perf_counter() - began
-                message["headers"] = [*message.get("headers", ()), *extra]
+                if status != HTTPStatus.NOT_MODIFIED or extra is not _HEADERS:  # it has what came with the answer
+                    message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
         self._answering += 1

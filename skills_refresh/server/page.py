@@ -18,19 +18,17 @@ _FILES = {
 }
 
 
-def make_page_router() -> APIRouter:
-    """The page and what it is made of."""
-    router = APIRouter(include_in_schema=False)
+def add_page(router: APIRouter) -> None:
+    """Adds the page and what it is made of."""
     folder = files(__package__) / "page"
     for path, (name, media_type) in _FILES.items():
         _add(router, path, (folder / name).read_bytes(), media_type)
-    return router
 
 
 def _add(router: APIRouter, path: str, data: bytes, media_type: str) -> None:
     etag = f'"{sha256(data).hexdigest()[:32]}"'
 
-    @router.get(path)
+    @router.get(path, include_in_schema=False)
     async def page_file(request: Request) -> Response:
         if matches(request.headers.get("if-none-match"), etag):
             return not_modified(etag)

@@ -15,9 +15,8 @@ from .served import ServedWorkspace
 _METRICS_EXAMPLE = 'skills_refresh_skills{workspace=""} 3.0\n'
 
 
-def make_probe_router(context: Context) -> APIRouter:
-    """The routes that no workspace owns."""
-    router = APIRouter(responses=refusals(421, 503))
+def add_probes(router: APIRouter, context: Context) -> None:
+    """Adds the routes that no workspace owns."""
 
     @router.get("/healthz", response_class=Response, responses=text("text/plain", "alive\n"), summary="Alive")
     async def healthz() -> Response:
@@ -48,8 +47,6 @@ def make_probe_router(context: Context) -> APIRouter:
     async def metrics() -> Response:
         """What is true just now, and what was counted."""
         return Response(context.metrics.render(), media_type=context.metrics.media_type)
-
-    return router
 
 
 def _not_ready(served: ServedWorkspace) -> list[str]:

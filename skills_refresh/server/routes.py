@@ -48,15 +48,32 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {304: {"description": "It is wha
 _Etag = Annotated[str | None, Header(description="The ETag of what you have.")]
 
 
-def make_router(context: Context) -> APIRouter:
-    """The routes, for the workspaces of `context`."""
-    router = APIRouter(responses=refusals(401, 421, 503))
+def add_routes(router: APIRouter, context: Context) -> None:
+    """Adds the routes for the workspaces of `context` to `router`: first the one that is asked for at every turn, since
+    routes are tried in their order."""
 
     def ready(request: Request) -> tuple[ServedWorkspace, EventHub]:
         served = context.served(request.path_params.get("workspace", ""))
         if served.hub is None:
             raise Refusal(503, "skills are being read for the first time", "Ask again in a second.", retry_after=1)
         return served, served.hub
+
+    @router.get(
+        "/v1/prompt",
+        response_class=Response,
+        responses={**text(_TEXT, "<available_skills>\n</available_skills>"), **NOT_MODIFIED},
+        summary="The text for the model",
+    )
+    async def prompt(request: Request) -> Response:
+        """The `<available_skills>` block. Ask every turn with `If-None-Match`: it is nearly always what you have."""
+        served, hub = ready(request)
+        current = hub.snapshot
+        etag = f'"{current.prompt_version}"'
+        if matches(request.headers.get("if-none-match"), etag):
+            return not_modified(etag)
+        key = (current.prompt_version, "prompt")
+        body = await served.bodies.get(key, lambda: current.prompt().encode(), compressed=False)
+        return Response(body.data, 200, {"etag": etag, "cache-control": "no-cache"}, _TEXT)
 
     @router.get(
         "/v1/snapshot",
@@ -149,23 +166,6 @@ def make_router(context: Context) -> APIRouter:
         headers = {"etag": etag, "content-disposition": "attachment"}
         return Response(data, 200, headers, "application/octet-stream")
 
-    @router.get(
-        "/v1/prompt",
-        response_class=Response,
-        responses={**text(_TEXT, "<available_skills>\n</available_skills>"), **NOT_MODIFIED},
-        summary="The text for the model",
-    )
-    async def prompt(request: Request) -> Response:
-        """The `<available_skills>` block. Ask every turn with `If-None-Match`: it is nearly always what you have."""
-        served, hub = ready(request)
-        current = hub.snapshot
-        etag = f'"{current.prompt_version}"'
-        if matches(request.headers.get("if-none-match"), etag):
-            return not_modified(etag)
-        key = (current.prompt_version, "prompt")
-        body = await served.bodies.get(key, lambda: current.prompt().encode(), compressed=False)
-        return Response(body.data, 200, {"etag": etag, "cache-control": "no-cache"}, _TEXT)
-
     @router.get("/v1/version", response_model=answers.VersionAnswer, summary="Wait for a later version")
     async def version(
         request: Request,
@@ -218,8 +218,6 @@ def make_router(context: Context) -> APIRouter:
         reason = "manual" if wanted is None else wanted.reason
         return Response(to_json(_version_json(await context.refresh(served, reason))), media_type="application/json")
 
-    return router
-
 
 def matches(if_none_match: str | None, etag: str) -> bool:
     """Whether the header says that the client has what `etag` names."""
@@ -233,7 +231,7 @@ def matches(if_none_match: str | None, etag: str) -> bool:
 
 def not_modified(etag: str) -> Response:
     """304."""
-    return Response(None, 304, {"etag": etag})
+    return Response(status_code=304, headers={"etag": etag})
 
 
 def _find(snapshot: Snapshot, name: str) -> Skill:
