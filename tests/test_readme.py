@@ -41,9 +41,8 @@ def test_the_settings_are_all_there_and_read(tmp_path: Path) -> None:
     (tmp_path / "skills-refresh.toml").write_text(blocks("toml")[0])
     config = load_config(directory=tmp_path, environment={})
     assert (config.settings.max_depth, config.settings.names) == (6, ("Justfile",))
-    assert re.findall(r"^(\w+) =", blocks("toml")[0], re.MULTILINE) == [key for key in KEYS if key != "workspaces"] + [
-        "roots"
-    ]
+    keys = [key for key in KEYS if key != "workspaces"]
+    assert re.findall(r"^(\w+) =", blocks("toml")[0], re.MULTILINE) == [*keys, "roots"]  # those of a workspace
     assert list(config.workspaces) == ["alice"]
 
 
