@@ -1,20 +1,23 @@
-"""The page for people: three files of ours, served as they are."""
+"""The page for people: a few files of ours, served as they are. Its addresses are relative, so that the same files are
+the page of every workspace."""
 
 from __future__ import annotations
 
 from hashlib import sha256
 from importlib.resources import files
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from .access import PAGE_PATHS
 from .routes import matches, not_modified
 
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 
 
@@ -22,8 +25,20 @@ def make_page_router() -> APIRouter:
     """The page and what it is made of."""
     router = APIRouter(include_in_schema=False)
     folder = files(__package__) / "page"
-    for path, (name, media_type) in _FILES.items():
-        _add(router, path, (folder / name).read_bytes(), media_type)
+    for path in PAGE_PATHS:
+        name = path[1:] or "index.html"
+        _add(router, path, (folder / name).read_bytes(), _MEDIA_TYPES[name.rpartition(".")[2]])
+    return router
+
+
+def make_redirect_router() -> APIRouter:
+    """From a workspace's name to its page: without the slash, the page would look for its files in the wrong place."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/w/{workspace}")
+    async def with_slash(workspace: str) -> Response:
+        return Response(status_code=308, headers={"location": f"{quote(workspace, safe='')}/"})
+
     return router
 
 
