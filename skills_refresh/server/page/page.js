@@ -75,6 +75,7 @@ const events = {
     byId("away").hidden = true;
     byId("token-form").hidden = true;
     if (follower.lastId === "") began(data);
+    paths = data.roots.map((root) => root.path); // what is replayed names files below them
     refresh();
   },
 
