@@ -124,6 +124,8 @@ def test_the_page_shows_skills_and_what_there_is_to_know_of_one(
     expect(row.locator(".files")).to_contain_text("scripts/run.py")
     expect(page.locator("#no-problems")).to_be_visible()
     assert page.title() == "2 skills"
+    page.get_by_role("button", name="Rescan").click()
+    expect(page.get_by_role("button", name="Rescanned")).to_be_visible()
 
 
 def test_an_edit_shows_within_a_second_and_without_a_reload(
@@ -290,7 +292,10 @@ def test_everything_can_be_done_with_the_keyboard(skills_root: SkillsRoot, serve
     expect(page.locator(".skill pre:visible")).to_be_focused()
     page.keyboard.press("/")
     page.keyboard.type("web/")
+    expect(page.get_by_label("Search skills")).to_have_value("web/")
     assert skill_names(page) == ["web"]
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(".skill", has_text="web").locator("summary")).to_be_focused()
     page.keyboard.press("Escape")
     assert len(skill_names(page)) == 3
 
@@ -332,6 +337,8 @@ def test_a_named_workspace_has_its_own_page(tmp_path: Path, serve: Serve, open_p
     top = open_page(server.url)
     expect_live(top)
     assert skill_names(top) == ["shared"]
+    nobody = open_page(f"{server.url}/w/nobody/", expected=EXPECTED)
+    expect(nobody.locator("#away")).to_contain_text("there is no workspace 'nobody'. The configuration names")
 
 
 def test_the_page_of_a_named_workspace_can_be_had_before_its_token(

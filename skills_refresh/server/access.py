@@ -21,7 +21,7 @@ PAGE_PATHS = frozenset(
     | {f"/{name}.js" for name in "changes elements following page problems prompt skills watching".split()}
 )
 # Asked by probes, which have no token, and by a browser before its user gave one. None of them tells of any skill. The
-# empty one is a workspace's without its slash, which leads to its page.
+# empty one is a workspace's without its slash, which is redirected to its page.
 OPEN_PATHS = PAGE_PATHS | {"", "/healthz", "/readyz"}
 
 Headers = dict[bytes, bytes]

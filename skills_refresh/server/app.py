@@ -17,7 +17,7 @@ from .access import Access
 from .context import Context
 from .discovery import make_discovery_router
 from .guard import Guard
-from .page import make_page_router, make_redirect_router
+from .page import make_page_router
 from .probes import make_probe_router
 from .refusals import Refusal
 from .routes import make_router
@@ -51,7 +51,6 @@ def create_app(context: Context, access: Access) -> ASGIApp:
         for each in (router, discovery):
             app.include_router(each, prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
         app.include_router(make_page_router(), prefix="/w/{workspace}")
-        app.include_router(make_redirect_router())
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
     return Guard(app, access, context.metrics)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from hashlib import sha256
 from importlib.resources import files
-from urllib.parse import quote
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -28,17 +27,6 @@ def make_page_router() -> APIRouter:
     for path in PAGE_PATHS:
         name = path[1:] or "index.html"
         _add(router, path, (folder / name).read_bytes(), _MEDIA_TYPES[name.rpartition(".")[2]])
-    return router
-
-
-def make_redirect_router() -> APIRouter:
-    """From a workspace's name to its page: without the slash, the page would look for its files in the wrong place."""
-    router = APIRouter(include_in_schema=False)
-
-    @router.get("/w/{workspace}")
-    async def with_slash(workspace: str) -> Response:
-        return Response(status_code=308, headers={"location": f"{quote(workspace, safe='')}/"})
-
     return router
 
 

@@ -70,13 +70,14 @@ async function fetchAll() {
 // -- what the server tells --------------------------------------------------------------------------------------------
 
 const events = {
-  ready(data) {
+  async ready(data) {
     awaySince = null;
     byId("away").hidden = true;
     byId("token-form").hidden = true;
     if (follower.lastId === "") began(data);
     paths = data.roots.map((root) => root.path); // what is replayed names files below them
-    refresh();
+    await refresh();
+    byId("change-list").setAttribute("aria-live", "polite"); // from here on; what was replayed is no news
   },
 
   async changed(data) {
@@ -120,7 +121,7 @@ const follower = new Follower({
     }
     const refusal = error?.cure === undefined ? "" : ` It says: ${error.message}. ${error.cure}`;
     const kept = snapshot === null ? "" : " What you see is from then.";
-    byId("away-title").textContent = `Not connected since ${clock(awaySince)}.`;
+    byId("away-title").textContent = `${error?.cure === undefined ? "Not connected" : "No answer"} since ${clock(awaySince)}.`;
     byId("away-text").textContent = `${refusal}${kept} This page tries again by itself.`.trim();
     byId("away").hidden = false;
     say("away", "Not connected");
@@ -182,13 +183,16 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-byId("refresh").addEventListener("click", async () => {
+byId("refresh").addEventListener("click", async ({ currentTarget: button }) => {
+  button.textContent = "Rescanning…";
   try {
     await ask("v1/refresh", { method: "POST" });
+    await refresh();
+    button.textContent = "Rescanned";
   } catch {
-    return; // what keeps the server from answering is told already
+    button.textContent = "Not rescanned"; // why the server does not answer is told beside it
   }
-  refresh();
+  setTimeout(() => (button.textContent = "Rescan"), AGAIN_MS);
 });
 
 byId("try-now").addEventListener("click", () => follower.tryNow());

@@ -15,7 +15,7 @@ export function showPrompt(prompt) {
   for (const _ of text) characters += 1; // code points, as Python counts them; `length` counts an emoji twice
   const tokens = Math.ceil(characters / CHARACTERS_PER_TOKEN);
   byId("count-tokens").textContent = `≈ ${number(tokens)}`;
-  byId("note-tokens").textContent = "prompt tokens, estimated";
+  byId("note-tokens").textContent = "prompt tokens";
   byId("prompt-size").textContent =
     text === "" ? "Empty: there is no skill to tell a model of." : `${count(characters, "character")}, about ${count(tokens, "token")} (an estimate: characters / ${CHARACTERS_PER_TOKEN})`;
   fill();
