@@ -178,9 +178,21 @@ def test_a_broken_skill_shows_its_problem_until_it_is_mended(
     expect(page.locator("#change-list > li").first).to_contain_text("mended")
 
 
+def test_many_problems_leave_room_for_what_stands_below(skills_root: SkillsRoot, serve: Serve, open_page: Open) -> None:
+    for number in range(15):
+        skills_root.write(f"broken-{number}/SKILL.md", "No frontmatter.")
+    page = open_page(serve(skills_root.path).url)
+    expect(page.locator(".problem:visible")).to_have_count(12)
+    page.get_by_role("button", name="Show all 15").click()
+    expect(page.locator(".problem:visible")).to_have_count(15)
+    skills_root.write("broken-15/SKILL.md", "No frontmatter.")
+    expect(page.locator(".problem:visible")).to_have_count(16)
+
+
 def test_a_new_skill_comes_and_a_removed_one_goes(skills_root: SkillsRoot, serve: Serve, open_page: Open) -> None:
     server = serve(skills_root.path)
     page = open_page(server.url)
+    expect(page.locator("#no-skills")).to_be_visible()
     expect(page.locator("#no-skills")).to_contain_text(f"make a folder with a SKILL.md in {skills_root.path}")
     skills_root.add("pdf")
     skills_root.add("csv")
@@ -376,7 +388,7 @@ def test_roots_are_shown_with_what_is_watched_and_what_is_left_out(
     expect(page.locator("#budget-bar")).to_have_attribute("aria-valuetext", re.compile(r"\d+ of [\d,]+ \("))
     SkillsRoot(tmp_path / "later").add("csv")
     expect(missing).to_contain_text("native")
-    expect(page.locator("#change-list")).to_contain_text(str(tmp_path / "later"))
+    expect(page.locator(".change", has_text="native")).to_contain_text(str(tmp_path / "later"))
 
 
 def test_the_prompt_is_shown_as_a_model_reads_it(skills_root: SkillsRoot, serve: Serve, open_page: Open) -> None:

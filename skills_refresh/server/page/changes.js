@@ -1,10 +1,12 @@
 // The feed: what changed, when, and in which aspect. The newest stands at the top.
 
-import { belowRoot, byId, clock, count, element, number, tag } from "./elements.js";
+import { belowRoot, byId, clock, count, element, number, shorten, tag } from "./elements.js";
 import { placeOf, problemKey } from "./problems.js";
 
 // More than anybody reads back; older entries make room.
 const MOST_ENTRIES = 100;
+// Until somebody wants to see them all.
+const MOST_SHOWN = 10;
 // A checkout changes hundreds of skills at once: it is told by its first few.
 const MOST_LINES = 6;
 const MOST_PATHS = 3;
@@ -80,6 +82,7 @@ function tell(when, lines, note) {
   const time = element("time", { datetime: new Date(when).toISOString() }, clock(when));
   list.prepend(element("li", { class: "change" }, time, element("div", { class: "lines" }, ...lines, note)));
   while (list.children.length > MOST_ENTRIES) list.lastElementChild.remove();
+  shorten(list, byId("all-changes"), MOST_SHOWN);
   told += 1;
   byId("no-changes").hidden = true;
   byId("count-changes").textContent = number(told);

@@ -46,6 +46,19 @@ export function belowRoot(path, roots) {
   return root === undefined ? path : path.slice(root.replace(/\/$/, "").length + 1);
 }
 
+/** Shows the first `most` children of `list` alone, and where there are more, `button`, which shows them all. */
+export function shorten(list, button, most) {
+  const children = [...list.children];
+  const all = button.dataset.all === "true";
+  children.forEach((child, index) => (child.hidden = !all && index >= most));
+  button.hidden = all || children.length <= most;
+  button.textContent = `Show all ${number(children.length)}`;
+  button.onclick = () => {
+    button.dataset.all = "true";
+    shorten(list, button, most);
+  };
+}
+
 /** Makes the children of `list` be `wanted`, in this order, moving only those that stand elsewhere. */
 export function arrange(list, wanted) {
   const keep = new Set(wanted);

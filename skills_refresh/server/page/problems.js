@@ -1,9 +1,11 @@
 // The problems: what is wrong, where, and how to mend it. The gravest come first.
 
-import { arrange, belowRoot, byId, count, element, number, tag } from "./elements.js";
+import { arrange, belowRoot, byId, count, element, number, shorten, tag } from "./elements.js";
 
 const GRAVITY = ["error", "warning", "info"];
 const MANY = { error: "errors", warning: "warnings", info: "info" };
+// More than that would hide what stands below.
+const MOST_SHOWN = 12;
 const list = byId("problem-list");
 let rows = new Map();
 
@@ -14,8 +16,8 @@ export function showProblems(problems, roots) {
   for (const problem of sorted) kept.set(problemKey(problem), rows.get(problemKey(problem)) ?? draw(problem, roots));
   rows = kept;
   arrange(list, [...rows.values()]);
+  shorten(list, byId("all-problems"), MOST_SHOWN);
   byId("no-problems").hidden = rows.size > 0;
-  byId("problems").dataset.some = String(rows.size > 0);
   const counts = GRAVITY.map((severity) => [severity, problems.filter((each) => each.severity === severity).length]);
   const said = counts.filter(([, many]) => many > 0).map(([severity, many]) => count(many, severity, MANY[severity]));
   byId("count-problems").textContent = number(problems.length);
