@@ -16,8 +16,14 @@ from functools import lru_cache
 
 from .refusals import Refusal
 
-# Asked by probes, which have no token, and by a browser before its user gave one. None of them tells of any skill.
-OPEN_PATHS = frozenset({"/", "/healthz", "/readyz", "/page.css", "/page.js", "/icon.svg"})
+# The page, and the files that it is made of.
+PAGE_PATHS = frozenset(
+    {"/", "/icon.svg", "/page.css"}
+    | {f"/{name}.js" for name in "changes elements following page problems prompt skills watching".split()}
+)
+# Asked by probes, which have no token, and by a browser before its user gave one. None of them tells of any skill. The
+# empty one is a workspace's without its slash, which is redirected to its page.
+OPEN_PATHS = PAGE_PATHS | {"", "/healthz", "/readyz"}
 
 Headers = dict[bytes, bytes]
 

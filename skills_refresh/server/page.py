@@ -1,4 +1,5 @@
-"""The page for people: three files of ours, served as they are."""
+"""The page for people: a few files of ours, served as they are. Its addresses are relative, so that the same files are
+the page of every workspace."""
 
 from __future__ import annotations
 
@@ -8,21 +9,23 @@ from importlib.resources import files
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from .access import PAGE_PATHS
 from .routes import matches, not_modified
 
-_FILES = {
-    "/": ("index.html", "text/html; charset=utf-8"),
-    "/page.css": ("page.css", "text/css; charset=utf-8"),
-    "/page.js": ("page.js", "text/javascript; charset=utf-8"),
-    "/icon.svg": ("icon.svg", "image/svg+xml"),
+_MEDIA_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
 }
 
 
 def add_page(router: APIRouter) -> None:
     """Adds the page and what it is made of."""
     folder = files(__package__) / "page"
-    for path, (name, media_type) in _FILES.items():
-        _add(router, path, (folder / name).read_bytes(), media_type)
+    for path in PAGE_PATHS:
+        name = path[1:] or "index.html"
+        _add(router, path, (folder / name).read_bytes(), _MEDIA_TYPES[name.rpartition(".")[2]])
 
 
 def _add(router: APIRouter, path: str, data: bytes, media_type: str) -> None:
