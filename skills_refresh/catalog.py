@@ -3,6 +3,9 @@
 A skill is built again only when the tree says that something of it may differ, and the old object is kept when nothing
 visible does. A skill whose `SKILL.md` cannot be read any more keeps its last good version until it is mended or
 deleted.
+
+A skill is built when all of it was read. Until then it stays as it was, and a new one is not there; what goes meanwhile
+stays, too, while a new skill is being read that may be the same one at another place.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import NamedTuple
 
 from .directory import Directory
 from .filters import SKILL_FILE
-from .frontmatter import Finding, parse_frontmatter
+from .frontmatter import Finding, Frontmatter, parse_frontmatter
 from .model import Skill, SkillFile, skill_identity
 from .problems import Problem, problem
 from .reading import FileEntry
@@ -42,14 +45,14 @@ class RootCatalog:
     """The skills of one root, one for each name. Owned by one thread; what it hands out is immutable.
 
     `previous` is the catalog of the same root before it was opened anew: skills that are as they were there stay the
-    same objects, last good versions stay in use, and so does what was not read yet.
+    same objects, last good versions stay in use, and so do skills that were not read yet.
 
     `skills` maps names to the skill that is first by path. `problems` and `files` are all problems, and the relevant
     files of no loaded skill, each replaced by a new object when it differs.
     """
 
     def __init__(self, tree: Tree, settings: Settings, previous: RootCatalog | None = None) -> None:
-        self.skills: dict[str, Skill] = {}
+        self.skills: dict[str, Skill] = {} if previous is None else dict(previous.skills)
         self.problems: tuple[Problem, ...] = ()
         self.files: dict[str, SkillFile] = {}
         self._tree = tree
@@ -59,11 +62,13 @@ class RootCatalog:
         self._loose: dict[str, _Loose] = {}
         self._by_name: dict[str, list[str]] = {}
         self._over_limit: frozenset[str] = frozenset()
-        self._previous = {} if previous is None else previous.by_location()
-
-    def by_location(self) -> dict[str, _Built]:
-        """What was built, by the skill's directory relative to the root."""
-        return {"/".join(built.order): built for built in self._built.values()}
+        # What `previous` had built, by the skill's directory relative to the root.
+        before = () if previous is None else previous._built.values()
+        self._previous = {"/".join(built.order): built for built in before}
+        # The directories in which skills are being read, each with its skill's name, None where that is not known yet.
+        self._coming: dict[str, str | None] = {}
+        # Names in use of which no skill is left.
+        self._leaving = set(self.skills)
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""
@@ -83,7 +88,7 @@ class RootCatalog:
             others |= _loose_files(before) != _loose_files(after)
             names |= self._reindex(path, before, after)
         self._previous = {}
-        names, shadows_differ = self._resolve(names)
+        names, shadows_differ = self._resolve(names | self._leaving)
         if others or shadows_differ or change.added or change.removed:
             self._gather()
         return names
@@ -91,23 +96,28 @@ class RootCatalog:
     def _update_loose(self, path: str) -> bool:
         directory = self._tree.directories.get(path)
         before = self._loose.pop(path, None)
+        self._coming.pop(path, None)
         if directory is None or directory.skill is not None:
             return before is not None
+        if directory.unread_directories:
+            self._coming[path] = None
         files = {self._shown(directory, name): _skill_file(name, entry) for name, entry in directory.files.items()}
         after = self._loose[path] = _Loose(directory.problems, files)
         return before is None or before.problems != after.problems or before.files != after.files
 
     def _build(self, path: str) -> _Built | None:
         top = self._tree.directories.get(path)
+        self._coming.pop(path, None)
         if top is None or top.skill != path:
             return None
         before = self._built.get(path) or self._previous.get(top.relative)
+        directories = list(self._tree.files_below(path))
+        if not all(directory.whole for directory in directories):
+            return self._build_later(top, before, directories)
         found: list[Problem] = []
         files: dict[str, SkillFile] = {}
         prefix = len(top.relative) + 1 if top.relative else 0
-        for directory in self._tree.files_below(path):
-            if not directory.whole:  # half of a new skill is not shown, nor does the old one vanish meanwhile
-                return before
+        for directory in directories:
             found.extend(directory.problems)
             below = directory.relative[prefix:] + "/" if directory is not top and directory.relative else ""
             for name, entry in directory.files.items():
@@ -119,6 +129,31 @@ class RootCatalog:
         skill = self._load(top, files, None if before is None else before.skill, found)
         return _Built(top.relative.split("/"), skill, tuple(found), files)
 
+    def _build_later(self, top: Directory, before: _Built | None, directories: list[Directory]) -> _Built | None:
+        """What is shown of a skill as long as some of it was never read: a new one is not there, an old one is as it
+        was. That a directory cannot be listed is told, since it may last."""
+        if not any(directory.unlisted for directory in directories):
+            self._coming[top.path] = self._name_in(top)
+            return before
+        found = [found for directory in directories for found in directory.problems]
+        if before is None or before.skill is None:
+            return _Built(top.relative.split("/"), None, tuple(found), {})
+        return before._replace(problems=(*found, self._stale(top, "cannot be looked at")))
+
+    def _name_in(self, top: Directory) -> str | None:
+        """The name that `SKILL.md` gives to the skill in `top`; None where it was not read yet."""
+        entry = top.files.get(SKILL_FILE)
+        if entry is None:
+            return None
+        frontmatter, _ = self._parse(top, entry)
+        return "" if frontmatter is None else frontmatter.name
+
+    def _parse(self, top: Directory, entry: FileEntry) -> tuple[Frontmatter | None, list[Finding]]:
+        findings = self._unusable(entry)
+        if entry.data is None or findings:
+            return None, findings
+        return parse_frontmatter(entry.data, top.name or self._root.name)
+
     def _load(
         self, top: Directory, files: dict[str, SkillFile], before: Skill | None, found: list[Problem]
     ) -> Skill | None:
@@ -126,11 +161,7 @@ class RootCatalog:
         entry = top.files.get(SKILL_FILE)
         if entry is None:
             return None
-        frontmatter = None
-        findings = self._unusable(entry)
-        if entry.data is not None and not findings:
-            name = top.relative.rpartition("/")[2] or self._root.name
-            frontmatter, findings = parse_frontmatter(entry.data, name)
+        frontmatter, findings = self._parse(top, entry)
         if findings:
             location = self._shown(top, SKILL_FILE)
             found.extend(problem(finding.code, location, finding.message) for finding in findings)
@@ -202,6 +233,10 @@ class RootCatalog:
             paths = [path for path in self._by_name.get(name, ()) if path not in over]
             several = several or len(self._by_name.get(name, ())) != 1
             winner = self._built[paths[0]].skill if paths else None
+            if winner is None and name in self.skills and self._may_come(name):
+                self._leaving.add(name)
+                continue
+            self._leaving.discard(name)
             if self.skills.get(name) is not winner:
                 different.add(name)
                 if winner is None:
@@ -209,6 +244,10 @@ class RootCatalog:
                 else:
                     self.skills[name] = winner
         return different, several
+
+    def _may_come(self, name: str) -> bool:
+        """Whether a skill is being read that may have this name."""
+        return any(coming in (None, name) for coming in self._coming.values())
 
     def _gather(self) -> None:
         """Collects problems and the files of no loaded skill anew."""

@@ -31,14 +31,18 @@ class Directory:
 
     `files` maps names to relevant files, `children` names to the real paths of directories that may be entered, `links`
     the names of links that matter to where they lead, `hidden` the names of hidden directories outside of skills to the
-    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unread` are the names
-    of files and directories that there was no time to read; what was known of the files is kept. `unlisted` says that
-    it could not be listed; then all that was known of it is kept.
+    `SKILL.md` files that are left out there. `owner` is the id of the user that it belongs to. `unlisted` says that it
+    could not be listed; then all that was known of it is kept.
+
+    There may be no time for everything: `unread_files` are the names of files that are still to be read, what waits
+    longest first; what was known of them is kept. `unread_directories` are the names by which new directories are still
+    to be entered.
     """
 
     __slots__ = (
         "above", "children", "device", "files", "hidden", "links", "owner", "parent", "path", "problems", "racy",
-        "relative", "signature", "skill", "undecodable", "unlisted", "unread",
+        "relative", "signature", "skill", "undecodable", "unlisted",
+        "unread_directories", "unread_files",
     )  # fmt: skip
 
     def __init__(self, path: str, relative: str, parent: str | None, above: str | None) -> None:
@@ -58,7 +62,13 @@ class Directory:
         self.problems: tuple[Problem, ...] = ()
         self.undecodable = False
         self.unlisted = False
-        self.unread: set[str] = set()
+        self.unread_files: dict[str, None] = {}
+        self.unread_directories: set[str] = set()
+
+    @property
+    def name(self) -> str:
+        """The name by which it was entered; "" for the root."""
+        return self.relative.rpartition("/")[2]
 
     @property
     def depth(self) -> int:
@@ -67,8 +77,8 @@ class Directory:
 
     @property
     def whole(self) -> bool:
-        """Whether all that is in it was read at least once."""
-        return not self.unread or self.unread <= self.files.keys()
+        """Whether nothing in it waits to be read for the first time."""
+        return not self.unread_directories and self.unread_files.keys() <= self.files.keys()
 
     def holds(self, name: str) -> bool:
         """Whether `name` was relevant when the directory was listed."""

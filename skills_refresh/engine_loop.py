@@ -218,12 +218,13 @@ class EngineLoop:
     # -- publishing -------------------------------------------------------------------------------------------------
 
     def _publish_all(self, reason: Reason) -> None:
-        """Publishes slice after slice until what is dirty now was read."""
+        """Publishes slice after slice until what is dirty now was read, with all that is found in it, but not what gets
+        dirty meanwhile."""
         self._publish(reason)
         waiting = self._reconciler.waiting
         while waiting and not self._is_closing():
             self._publish(reason)
-            waiting &= self._reconciler.waiting
+            waiting = self._reconciler.still_waiting(waiting)
 
     def _publish(self, reason: Reason) -> None:
         """Reconciles what is dirty now, for one slice, and publishes where a consumer can see a difference."""

@@ -10,9 +10,8 @@ import heapq
 import math
 import os
 import stat
-import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 
@@ -44,26 +43,26 @@ PATH_MAX = os.pathconf(os.sep, "PC_PATH_MAX") if hasattr(os, "pathconf") else 32
 NAME_MAX = 255
 # Of one character in UTF-8, or in what stands for a byte that is none.
 MAX_BYTES = 4
-# Seconds that are over after the reading of one file, and not before it.
-_FOR_ONE_FILE = sys.float_info.min
 
 
 class _Look:
     """One look into `directory`: its open `descriptor` (None where there are no such), what is `known` of its files,
-    and the names that were `touched`."""
+    the names that `waited` since the look before, and those that were `touched`."""
 
-    __slots__ = ("descriptor", "directory", "known", "touched")
+    __slots__ = ("descriptor", "directory", "known", "touched", "waited")
 
     def __init__(
         self,
         directory: Directory,
         descriptor: int | None,
         known: Mapping[str, FileEntry],
+        waited: Iterable[str],
         touched: Collection[str],
     ) -> None:
         self.directory = directory
         self.descriptor = descriptor
         self.known = known
+        self.waited = waited
         self.touched = touched
 
 
@@ -77,12 +76,14 @@ class Lister:
         self._allowed = (real_path, *(os.path.realpath(path) for path in settings.allow_link_targets))
         self._opener = DirectoryOpener(self._allowed)
         self._seconds_left = math.inf
+        self._must_read_one = False
 
     @contextmanager
     def reading(self, seconds: float | None) -> Iterator[None]:
         """Within it directories are listed, and files are read for at most so many seconds, but at least one; those for
-        which there was no time are left `unread`."""
-        self._seconds_left = math.inf if seconds is None else max(seconds, _FOR_ONE_FILE)
+        which there was no time are left in `unread_files`."""
+        self._seconds_left = math.inf if seconds is None else seconds
+        self._must_read_one = True
         with self._opener:
             yield
 
@@ -108,9 +109,10 @@ class Lister:
                 more = len(entries) == MAX_ENTRIES and next(scan, None) is not None
             # Who owns the directory decides which hard links are foreign.
             same = known is not None and known.owner == directory.owner
-            look = _Look(directory, descriptor, known.files if known and same else {}, touched)
+            files = known.files if known and same else {}
+            look = _Look(directory, descriptor, files, known.unread_files if known else (), touched)
             self._judge(look, entries, more)
-            if directory.unread:
+            if directory.unread_files:
                 directory.signature = None  # so that an audit finds it too
         except OSError as error:
             if means_gone(error):
@@ -159,17 +161,19 @@ class Lister:
                 self._refuse(directory, name, "not-a-file", "is not a regular file")
         if len(links) > MAX_LINKS:
             links = self._first(MAX_LINKS, links, directory, "link-limit", "links")
+        targets: dict[str, str] = {}
         for name in links:
-            self._add_link(look, name)
+            self._add_link(directory, name, targets)
         if len(files) > MAX_FILES:
             files = self._first(MAX_FILES, files, directory, "file-limit", "relevant files")
-        if look.known and len(files) > 1:
-            # What matters most, then what was never read: else what is written all the time would keep it waiting.
-            files.sort(key=lambda name: (name != SKILL_FILE, name in look.known))
-        for name in files:
-            self._add_file(look, name)
+        names = [*targets, *files]
+        for name in _in_order_of_reading(look, names):
+            self._add_file(look, name, targets.get(name))
+        # In the order of the listing, whichever was read first.
+        for name in names:
+            self._tell_error(directory, name)
         if not in_skill:
-            self._check_case(directory)
+            self._check_case(directory, names)
 
     def _first(self, limit: int, names: list[str], directory: Directory, code: str, what: str) -> list[str]:
         """The first `limit` of `names`, a `SKILL.md` before all others; tells of those that are left out."""
@@ -191,57 +195,49 @@ class Lister:
             self._refuse(look.directory, SKILL_FILE, "not-a-file", "is not a regular file")
         return True
 
-    def _add_file(self, look: _Look, name: str) -> None:
-        path = name if look.descriptor is not None else f"{look.directory.path}{os.sep}{name}"
+    def _add_file(self, look: _Look, name: str, target: str | None) -> None:
+        """Reads the file `name`, or that at `target`, where the link of that name leads."""
+        directory, descriptor = look.directory, look.descriptor
+        path = name if descriptor is not None else f"{directory.path}{os.sep}{name}"
         entry = look.known.get(name)
-        now = None if entry is None else signature_or_none(path, look.descriptor)
-        directory = look.directory
-        if self._is_due(look, name, entry, now):
+        now = None
+        if entry is not None:
+            now = signature_or_none(path, descriptor) if target is None else signature_or_none(target)
+        if self._is_read_now(look, name, entry, now):
+            keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
             began = time.monotonic()
             try:
-                keep_bytes = self._skill_bytes if name == SKILL_FILE else 0
-                entry = read_file(path, look.descriptor, directory.owner, keep_bytes)
+                if target is None:
+                    entry = read_file(path, descriptor, directory.owner, keep_bytes)
+                else:
+                    entry = read_target(target, self._opener, keep_bytes)
             except FileNotFoundError:
                 return
             finally:
                 self._seconds_left -= time.monotonic() - began
+                self._must_read_one = False
         if entry is not None:
-            self._hold(directory, name, entry)
+            directory.files[name] = entry
+            directory.racy = directory.racy or entry.racy
 
-    def _add_target(self, look: _Look, name: str, target: str) -> None:
-        """Reads the file at `target`, where the link `name` leads."""
-        entry = look.known.get(name)
-        if self._is_due(look, name, entry, None if entry is None else signature_or_none(target)):
-            began = time.monotonic()
-            try:
-                entry = read_target(target, self._opener, self._skill_bytes if name == SKILL_FILE else 0)
-            except FileNotFoundError:
-                return
-            finally:
-                self._seconds_left -= time.monotonic() - began
-        if entry is not None:
-            self._hold(look.directory, name, entry)
-
-    def _is_due(self, look: _Look, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
-        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is to be read; notes it as
-        unread where it is, and there is no time left."""
+    def _is_read_now(self, look: _Look, name: str, entry: FileEntry | None, now: Signature | None) -> bool:
+        """Whether the file `name`, of which `entry` is known and whose signature is `now`, is to be read, and there is
+        time for it; notes it as unread where there is none."""
         differs = entry is None or name in look.touched or now != entry.signature
         if not differs:  # at most suspected to: then whoever looks next suspects it too
-            return entry is not None and entry.racy and self._seconds_left > _FOR_ONE_FILE
-        if self._seconds_left > 0:
+            return entry is not None and entry.racy and self._seconds_left > 0
+        if self._must_read_one or self._seconds_left > 0:
             return True
-        look.directory.unread.add(name)
+        look.directory.unread_files[name] = None
         return False
 
-    def _hold(self, directory: Directory, name: str, entry: FileEntry) -> None:
-        directory.files[name] = entry
-        if entry.racy:
-            directory.racy = True
-        if entry.error is not None and name != SKILL_FILE:
+    def _tell_error(self, directory: Directory, name: str) -> None:
+        entry = directory.files.get(name)
+        if entry is not None and entry.error is not None and name != SKILL_FILE:
             self._tell(directory, name, *entry.error)
 
-    def _add_link(self, look: _Look, name: str) -> None:
-        directory = look.directory
+    def _add_link(self, directory: Directory, name: str, targets: dict[str, str]) -> None:
+        """Notes where the link `name` leads; in `targets`, where that is a file to read."""
         link = target, mode = follow_link(f"{directory.path}{os.sep}{name}")
         is_directory = stat.S_ISDIR(mode)
         relative = f"{directory.relative}/{name}" if directory.relative else name
@@ -257,7 +253,7 @@ class Lister:
         elif is_directory and name != SKILL_FILE:
             directory.children[name] = target
         elif stat.S_ISREG(mode):
-            self._add_target(look, name, target)
+            targets[name] = target
         else:
             self._refuse(directory, name, "not-a-file", "is a link to something that is not a regular file")
 
@@ -276,9 +272,9 @@ class Lister:
             directory.undecodable = True
             self._tell(directory, name, "undecodable-name", "the name is not UTF-8")
 
-    def _check_case(self, directory: Directory) -> None:
-        for name in directory.files:
-            if name.lower() == SKILL_FILE.lower():
+    def _check_case(self, directory: Directory, names: list[str]) -> None:
+        for name in names:
+            if name in directory.files and name.lower() == SKILL_FILE.lower():
                 message = "is not read as a skill: its name is not SKILL.md"
                 self._tell(directory, name, "miscased-skill-file", message)
 
@@ -297,10 +293,19 @@ class Lister:
             directory.problems += (problem("problem-limit", self.shown(directory.relative), message),)
 
 
+def _in_order_of_reading(look: _Look, names: list[str]) -> list[str]:
+    """What matters most, then what waits longest, then what was never read: so what is written all the time keeps
+    nothing waiting for ever."""
+    if not look.known:
+        return names
+    waited = {name: place for place, name in enumerate(look.waited)}
+    return sorted(names, key=lambda name: (name != SKILL_FILE, waited.get(name, len(waited)), name in look.known))
+
+
 def _keep(directory: Directory, known: Directory | None, found: Problem) -> None:
     if known is not None:
         directory.files, directory.children, directory.links = known.files, known.children, known.links
-        directory.hidden, directory.skill = known.hidden, known.skill
+        directory.hidden, directory.skill, directory.unread_files = known.hidden, known.skill, known.unread_files
     directory.unlisted = True
     directory.problems = (found,)
     directory.racy = True  # whatever the reason was, it may be over without leaving a trace

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 import stat
 import time
 from collections import deque
@@ -30,6 +31,9 @@ from .roots import Root
 from .settings import Settings
 from .tree_change import TreeChange
 from .tree_limits import MAX_LEVELS_IN_SKILL, TreeLimits
+
+# Where to read, what is known of it (None: it is new), and the names that were touched in it.
+_Place = tuple[Directory, "Directory | None", set[str]]
 
 
 class _TooEntangled(Exception):
@@ -59,8 +63,9 @@ class Tree:
     def read_all(self, rearm: Collection[str] = (), seconds: float | None = None) -> TreeChange:
         """Reads the whole root. Files whose signature is the same as before are not opened.
 
-        `rearm` are directories that must be told as removed and added even if they were known. All directories are
-        listed, but files are read for at most so many `seconds`; see `read_again`.
+        `rearm` are directories that must be told as removed and added even if they were known. `seconds` bounds the
+        reading of files, of which at least one is read; all directories are listed, however long that takes. What was
+        not read is in `unread` of what it returns; see `read_again`.
         """
         known, self.directories = self.directories, {}
         self._linked, self.limits = False, self._new_limits()
@@ -74,7 +79,8 @@ class Tree:
         everything = (*known.values(), *self.directories.values())
         change.skills.update([directory.skill for directory in everything if directory.skill is not None])
         change.loose.update([directory.path for directory in everything if directory.skill is None])
-        change.unread = {path: directory.unread for path, directory in self.directories.items() if directory.unread}
+        for directory in self.directories.values():
+            _note_unread(directory, change)
         return change
 
     def read_again(self, dirty: Mapping[str, set[str]], seconds: float | None = None) -> TreeChange:
@@ -83,9 +89,10 @@ class Tree:
         A touched name that is a planned directory was itself deleted or created: it and all below it are told as
         removed and, where they still exist, added.
 
-        After so many `seconds` it ends, when something was read, with the rest in `unread` of what it returns. Whoever
-        reads that again until nothing is left has the tree that one reading would have given; meanwhile files that are
-        not read yet are as they were, new ones not there.
+        `seconds` bounds the reading of files and the listing of directories, of which at least one is read. Only what
+        lies below a touched name is listed in any case, and all directories where the whole root must be read again.
+        The rest is in `unread` of what it returns: whoever reads that again until nothing is left has the tree that one
+        reading would have given. Meanwhile files that are not read yet are as they were, new ones not there.
         """
         change = TreeChange()
         try:
@@ -135,21 +142,22 @@ class Tree:
 
     def _read_dirty(self, dirty: Mapping[str, set[str]], change: TreeChange, until: float) -> None:
         dropped: dict[str, Directory] = {}
-        # What to read, what is known of it (None: it is new), and the names that were touched in it.
         # A look takes as long as there are names, and whoever has few must not wait for those with many.
         known_dirty = [(self.directories[path], names) for path, names in dirty.items() if path in self.directories]
         known_dirty.sort(key=lambda item: (len(item[0].files) + len(item[0].children), item[0].path))
-        queue: deque[tuple[Directory, Directory | None, set[str]]] = deque(
-            (directory, directory, names) for directory, names in known_dirty
-        )
+        # One whose name is touched in the directory above may come before that one: then it is listed twice, and the
+        # second time its files are known.
+        queue: deque[_Place] = deque((directory, directory, names) for directory, names in known_dirty)
+        late: list[_Place] = []
         progress = False
         while queue:
-            if progress and time.monotonic() >= until:
-                self._put_off(queue, change)
-                break
             place, known, touched = queue.popleft()
             if self.directories.get(place.path) is not known:
                 continue  # read already on the way down from above, or gone with what is above it
+            # What was dropped is listed all the same: with it, skills that are still there would be missing.
+            if progress and place.path not in dropped and time.monotonic() >= until:
+                late.append((place, known, touched))
+                continue
             new = Directory(place.path, place.relative, place.parent, place.above)
             if known is None and not self._may_enter(new):
                 raise _TooEntangled
@@ -173,22 +181,25 @@ class Tree:
                 change.added.add(new.path)
                 if known is not None:
                     change.removed.add(new.path)
-            if new.unread:
-                change.unread.setdefault(new.path, set()).update(new.unread)
+            _note_unread(new, change)
             entered = [child for _, child in self._entered(new) if child.path not in self.directories]
             queue.extendleft((child, None, set()) for child in entered)
             # One that only leads on is dirty again as long as anything below it is unread.
             progress = progress or not entered
+        self._put_off(late, change)
 
-    def _put_off(self, queue: Iterable[tuple[Directory, Directory | None, set[str]]], change: TreeChange) -> None:
-        for place, known, touched in queue:
+    def _put_off(self, late: Iterable[_Place], change: TreeChange) -> None:
+        for place, known, touched in late:
+            # A new directory is entered when that above it is listed again.
             again = self.directories.get(place.path if known is not None else place.parent or "")
             if again is None or self.directories.get(place.path) is not known:
                 continue  # gone, or read already
             again.signature = None  # so that an audit finds it too
+            names = change.unread.setdefault(again.path, set())
             if known is None:
-                again.unread.add(place.relative.rpartition("/")[2])
-            change.unread.setdefault(again.path, set()).update(touched)
+                again.unread_directories.add(place.name)
+            else:
+                names.update(touched, (os.curdir,))
 
     def _keep(self, directory: Directory, known: Directory | None) -> None:
         self.directories[directory.path] = directory
@@ -289,3 +300,9 @@ class Tree:
             if below is not None:
                 yield below.path
                 stack.extend(path for path in below.children.values() if self._is_way(below, path))
+
+
+def _note_unread(directory: Directory, change: TreeChange) -> None:
+    # What cannot be listed is not tried again and again: an audit finds when that is over.
+    if directory.unread_files and not directory.unlisted:
+        change.unread.setdefault(directory.path, set()).update(directory.unread_files)

@@ -97,4 +97,6 @@ def _most_names(skill: str | None) -> int:
 
 
 def _size(directory: Directory) -> int:
-    return 1 + len(directory.files) + len(directory.children) + NAMES_FOR_A_LINK * len(directory.links)
+    # With what is not read yet: else each slice of it would look like a change of what there is room for.
+    files = len(directory.files) + len(directory.unread_files.keys() - directory.files.keys())
+    return 1 + files + len(directory.children) + NAMES_FOR_A_LINK * len(directory.links)

@@ -81,8 +81,8 @@ class WatchedRoot:
     def open(self, seconds: float | None = None) -> tuple[TreeChange, set[str]]:
         """Reads the root from the start; returns what entered and left the plan, and the names that may differ.
 
-        What was known of the same directory is used again, so only what differs is read. Files are read for so many
-        `seconds`, as by `Tree.read_all`: skills that are not read yet stay as they were.
+        What was known of the same directory is used again, so only what differs is read. `seconds` bounds the reading
+        of files, as in `Tree.read_all`: skills that are not read yet stay as they were.
         """
         before, previous = self.tree, self.catalog
         identity = _identify(self.root.path)

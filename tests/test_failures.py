@@ -20,20 +20,15 @@ from skills_refresh import (
     ClosedError,
     Engine,
     EngineError,
-    Root,
     RootHealth,
-    Settings,
-    Snapshot,
     Workspace,
     engine_loop,
-    reconciler,
 )
 from skills_refresh.clock import Clock
 from skills_refresh.coverage import MANY_DEATHS
 from skills_refresh.tree import Tree
 from skills_refresh.tree_change import TreeChange
 from skills_refresh.watching import instance
-from skills_refresh.watching.strategy import make_watcher
 from skills_refresh.watching.wake import Waker
 
 from .conftest import SkillsRoot, age, wait_for
@@ -147,74 +142,6 @@ def test_instances_that_die_again_and_again_are_given_up_for_a_while(
     dying.at_every_look = False
     wait_for(lambda: workspace.health[0].mode == "native", timeout=40)
     is_seen(workspace, skills_root, "Native.")
-
-
-# -- work that takes long ---------------------------------------------------------------------------------------------
-
-
-def test_a_large_new_skill_is_published_when_it_is_whole_and_others_meanwhile(
-    open_workspace: Opener, skills_root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
-    monkeypatch.setattr(reconciler, "OPENING_SLICE_S", 0.02)
-    large = SkillsRoot(tmp_path / "staged").add("large", files=many_files(6_000))
-    skills_root.add("pdf", body="Before.")
-    workspace = open_workspace(skills_root.path)
-    seen: list[tuple[int, str]] = []
-    workspace.subscribe(lambda change: seen.append(sizes_and_body(change.snapshot)))
-    large.rename(skills_root.path / "large")
-    skills_root.add("pdf", body="Meanwhile.")
-    wait_for(lambda: seen and seen[-1][0] == 6_001, "the whole skill", timeout=30)
-    assert seen[0] == (0, "Meanwhile.")
-    assert {size for size, _ in seen} == {0, 6_001}
-
-
-def test_skills_of_a_large_root_that_is_replaced_stay_until_the_new_ones_are_read(
-    open_workspace: Opener, skills_root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Other roots are not held up meanwhile."""
-    monkeypatch.setattr(reconciler, "SLICE_S", 0.02)
-    monkeypatch.setattr(reconciler, "OPENING_SLICE_S", 0.02)
-    SkillsRoot(tmp_path / "v1").add("large", files=many_files(3_000))
-    SkillsRoot(tmp_path / "v2").add("large", files=many_files(6_000, directories=100))
-    (tmp_path / "current").symlink_to("v1")
-    skills_root.add("pdf", body="Before.")
-    workspace = open_workspace(skills_root.path, tmp_path / "current")
-    seen: list[tuple[int, str]] = []
-    workspace.subscribe(lambda change: seen.append(sizes_and_body(change.snapshot)))
-    (tmp_path / "next").symlink_to("v2")
-    (tmp_path / "next").rename(tmp_path / "current")
-    wait_for(lambda: workspace.health[1].watched_dirs == 3 + 100, "the new root to be opened")
-    skills_root.add("pdf", body="Meanwhile.")
-    wait_for(lambda: seen and seen[-1][0] == 6_001, "the new version", timeout=30)
-    assert seen[0] == (3_001, "Meanwhile.")
-    assert {size for size, _ in seen} == {3_001, 6_001}
-
-
-def many_files(number: int, directories: int = 50) -> dict[str, str]:
-    return {f"references/{index % directories}/{index}.md": "x" for index in range(number)}
-
-
-def sizes_and_body(snapshot: Snapshot) -> tuple[int, str]:
-    large = snapshot.skills.get("large")
-    return 0 if large is None else len(large.files), snapshot.skills["pdf"].instructions()
-
-
-def test_what_was_put_off_is_not_put_off_for_ever(skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However much is new in each turn, and wherever it stands in the alphabet."""
-    for name in ("a", "b", "z"):
-        skills_root.add(name)
-    heart = reconciler.Reconciler(make_watcher(lambda descriptor: None), Settings(), Clock())
-    watched = heart.hold(Root(str(skills_root.path)))
-    heart.reconcile("roots")
-    monkeypatch.setattr(reconciler, "SLICE_S", 0.0)
-    skills_root.add("z", body="After.")
-    for _ in range(20):
-        heart.rescan(watched)
-        heart.reconcile("watch")
-    assert watched.catalog is not None
-    assert watched.catalog.skills["z"].instructions() == "After."
-    heart.release(watched)
 
 
 # -- a bug of its own -------------------------------------------------------------------------------------------------
