@@ -21,10 +21,13 @@ class Proxy:
         self._cut_after = cut_after
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._sockets: set[socket.socket] = set()
+        self._requesting: set[socket.socket] = set()
         self._silent: set[socket.socket] = set()
         self._carrying: list[threading.Thread] = []
         self._closed = False
+        self._is_swallowing = False
         self.cuts = 0
+        self.swallowed = 0
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
@@ -32,6 +35,10 @@ class Proxy:
     def silence(self) -> None:
         """Lets nothing through any more on the connections that there are; none is closed."""
         self._silent = set(self._sockets)
+
+    def swallow(self) -> None:
+        """Lets no request through any more, on whatever connection; none is closed."""
+        self._is_swallowing = True
 
     def _accept(self) -> None:
         while not self._closed:
@@ -41,6 +48,7 @@ class Proxy:
             except OSError:
                 continue
             self._sockets |= {near, far}
+            self._requesting.add(near)
             for source, target, limit in ((near, far, None), (far, near, self._cut_after())):
                 thread = threading.Thread(target=self._carry, args=[source, target, limit], daemon=True)
                 self._carrying.append(thread)
@@ -50,6 +58,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while data := source.recv(65_536):
                 if source in self._silent:
+                    continue
+                if self._is_swallowing and source in self._requesting:
+                    self.swallowed += len(data)
                     continue
                 if limit is not None:
                     data, limit = data[:limit], limit - len(data)

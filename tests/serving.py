@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -44,6 +45,10 @@ class Server:
         wait_for(lambda: self._is_at(until) or self._process.poll() is not None, "the start of the server")
         assert self._is_at(until), "".join(self.log)
         return self
+
+    def reload(self) -> None:
+        """Has it read its configuration again."""
+        self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """Ends it as a supervisor does."""

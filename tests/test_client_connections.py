@@ -184,6 +184,22 @@ def test_a_server_that_is_killed_and_started_again_is_followed_again(
     assert ours[0].startswith("the last snapshot stays in use: ")
 
 
+def test_roots_that_the_server_is_given_while_it_runs_are_known_here(tmp_path: Path) -> None:
+    SkillsRoot(tmp_path / "one").add("pdf")
+    SkillsRoot(tmp_path / "two").add("docx")
+    config = tmp_path / "config.toml"
+    config.write_text('roots = ["one"]\n')
+    with Server(tmp_path / "none", "--config", str(config)) as server, connect(server.url) as skills:
+        told = Told()
+        skills.subscribe(told)
+        config.write_text('roots = ["two", "missing"]\n')
+        server.reload()
+        wait_for(lambda: sorted(told.seen()) == [("docx", "added"), ("pdf", "removed")])
+        assert told.changes[0].reason == "config"
+        wait_for(lambda: [root.mode for root in skills.health] == ["native", "missing"])
+        assert [root.path for root in skills.roots] == [str(tmp_path / "two"), str(tmp_path / "missing")]
+
+
 def test_where_nothing_differs_after_a_restart_nothing_is_told_but_the_version(
     server: Server, skills_root: SkillsRoot, impatient: None
 ) -> None:
@@ -248,6 +264,12 @@ def test_a_token_is_asked_for_and_never_shown(
     assert "secret" not in "".join(shown)
 
 
+def test_no_proxy_of_the_environment_is_asked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    assert _skills_at(server.url) == []
+
+
 def test_workspaces_are_found_by_their_names_and_by_a_socket_file(tmp_path: Path) -> None:
     main, team = SkillsRoot(tmp_path / "main"), SkillsRoot(tmp_path / "team")
     main.add("pdf")
@@ -305,6 +327,35 @@ def test_closing_is_prompt_whatever_is_waited_for(server: Server) -> None:
     server.kill()
     wait_for(lambda: waiting.health[0].reason == "stale")
     close_promptly(waiting)
+
+
+def test_closing_ends_a_barrier_that_waits_for_its_answer(server: Server) -> None:
+    with Proxy(server.url) as proxy:
+        skills = connect(proxy.url).start()
+        proxy.swallow()
+        found: list[BaseException] = []
+        thread = threading.Thread(target=lambda: _keep_error(skills.sync, found))
+        thread.start()
+        wait_for(lambda: proxy.swallowed)
+        close_promptly(skills)
+        thread.join(5)
+    assert [str(error) for error in found] == ["this workspace was closed: connect again"]
+
+
+def test_a_health_listener_may_close_its_workspace(server: Server) -> None:
+    skills = connect(server.url).start()
+    closed = threading.Event()
+
+    def on_health(health: RootHealth) -> None:
+        began = time.monotonic()
+        skills.close()
+        assert time.monotonic() - began < CLOSED_WITHIN_S
+        closed.set()
+
+    skills.subscribe_health(on_health)
+    server.kill()
+    assert closed.wait(10)
+    wait_for(lambda: not _client_threads())
 
 
 def test_closing_ends_a_start_that_waits_for_an_answer(server: Server) -> None:
@@ -487,6 +538,22 @@ def test_events_that_were_overtaken_cost_no_request_and_one_alone_gives_its_reas
         wait_for(
             lambda: [(change.version, change.reason) for change in told.changes] == [(501, "manual"), (511, "remote")]
         )
+
+
+def test_a_ping_between_events_is_nothing(teller: tuple[type[Teller], str]) -> None:
+    telling, url = teller
+    first, second, third = [make_snapshot(500 + n, make_skill("pdf", body=f"{n}\n")) for n in range(3)]
+    telling.snapshot = first
+    with connect(url) as skills:
+        told: list[RootHealth] = []
+        skills.subscribe_health(told.append)
+        for before, after in ((first, second), (second, third)):
+            telling.events = encode_change(compare(before, after, workspace="", reason="watch")) + b": still here\n\n"
+            telling.asked.clear()
+            tell(telling, after)
+            wait_for(lambda: "/v1/events" in telling.asked)
+        assert skills.wait(after=501, timeout=10) is not None
+        assert told == []
 
 
 def tell(teller: type[Teller], snapshot: Snapshot, digest: str | None = None) -> None:

@@ -111,6 +111,8 @@ class FollowLoop:
     async def _on_event(self, event: ServerSentEvent) -> None:
         if event.retry is not None:
             self._retry_s = min(event.retry / 1_000, LONGEST_WAIT_S)
+        if not event.data:
+            return  # httpx-sse makes an event of the empty line after a comment, and each ping is a comment
         told = json.loads(event.data)
         if event.event == "ready":
             await self._on_ready(told)

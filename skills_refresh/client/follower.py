@@ -110,8 +110,10 @@ class Follower:
     async def _ask(self, path: str, body: dict[str, object], reason: Reason) -> None:
         try:
             await self._following.ask(path, body, reason)
-        except asyncio.CancelledError:
-            raise ClosedError(_CLOSED) from None
+        except (asyncio.CancelledError, SkillsRefreshError):
+            if self._ended:  # whatever this came of, it is because the connection was closed
+                raise ClosedError(self._ended) from None
+            raise
 
     async def _follow(self, workspace: Workspace) -> None:
         self._following = FollowLoop(workspace, self._address, self._token, lambda: self._started.set_result(None))
