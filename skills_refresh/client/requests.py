@@ -58,8 +58,8 @@ class Requests:
             verify=address.base.startswith("https:"),  # loading certificates takes 20 ms
             limits=httpx.Limits(keepalive_expiry=IDLE_S),
         )
-        # With a transport of ours, httpx asks no proxy that the environment names: most servers are on this machine, and
-        # the token is for nobody else.
+        # With a transport of ours, httpx asks no proxy that the environment names: most servers are on this machine,
+        # and the token is for nobody else.
         self._client = httpx.AsyncClient(headers=headers, transport=transport)
 
     async def __aenter__(self) -> Requests:
