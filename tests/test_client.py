@@ -19,7 +19,7 @@ pytest.importorskip("fastapi", reason="needs the extra `serve`")
 from skills_refresh import ClosedError, RootHealth, Skill, SkillsChanged, Snapshot, Workspace, connect, scan, watch
 
 from .conftest import SkillsRoot, wait_for
-from .serving import Server
+from .followed_server import Server
 
 Opener = Callable[[], Workspace]
 

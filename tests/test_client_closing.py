@@ -20,8 +20,8 @@ import httpx
 from skills_refresh import ClosedError, RootHealth, Workspace, connect
 
 from .conftest import SkillsRoot, wait_for
+from .followed_server import Server
 from .following_proxy import Proxy
-from .serving import Server
 
 CLOSED_WITHIN_S = 0.5
 

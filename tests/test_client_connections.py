@@ -24,8 +24,8 @@ from skills_refresh import ConfigError, ConnectError, RootHealth, ServerError, W
 from skills_refresh.client import follow_loop, requests
 
 from .conftest import SkillsRoot, wait_for
+from .followed_server import Server
 from .following_proxy import Proxy, random_cuts
-from .serving import Server
 from .test_client import Told, assert_equals_the_disk, content
 
 

@@ -1,4 +1,4 @@
-"""A real server in its own process, for tests of whoever talks to it."""
+"""A real server that goes and comes again at one place, for tests of whoever follows it."""
 
 from __future__ import annotations
 
