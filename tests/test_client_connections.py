@@ -275,6 +275,11 @@ def test_workspaces_are_found_by_their_names_and_by_a_socket_file(tmp_path: Path
         assert _skills_at(f"unix:{socket}:/w/team") == ["docx"]
 
 
+def test_what_only_an_engine_can_tell_is_refused(server: Server) -> None:
+    with connect(server.url) as skills, pytest.raises(ServerError, match="files_digest: a server does not tell it"):
+        skills.files_digest()
+
+
 def _skills_at(url: str) -> list[str]:
     with connect(url) as skills:
         return list(skills.snapshot.skills)
