@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from ._version import __version__
 
 if TYPE_CHECKING:
+    from .client import connect
     from .engine import Engine, watch
-    from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
+    from .errors import ClosedError, ConfigError, ConnectError, EngineError, ServerError, SkillsRefreshError
     from .filters import SkillFilter
     from .fresh_scan import Scan, scan
     from .health import RootHealth
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = [
     "ClosedError",
     "ConfigError",
+    "connect",
+    "ConnectError",
     "Engine",
     "EngineError",
     "ListenerRegistry",
@@ -35,6 +38,7 @@ __all__ = [
     "Root",
     "RootHealth",
     "Scan",
+    "ServerError",
     "Settings",
     "Skill",
     "SkillChange",
@@ -51,8 +55,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "client": ("connect",),
     "engine": ("Engine", "watch"),
-    "errors": ("ClosedError", "ConfigError", "EngineError", "SkillsRefreshError"),
+    "errors": ("ClosedError", "ConfigError", "ConnectError", "EngineError", "ServerError", "SkillsRefreshError"),
     "filters": ("SkillFilter",),
     "fresh_scan": ("Scan", "scan"),
     "health": ("RootHealth",),

@@ -18,5 +18,13 @@ class ClosedError(SkillsRefreshError):
     """An engine or a workspace was used before it was started or after it was closed."""
 
 
+class ConnectError(SkillsRefreshError):
+    """A server cannot be reached, or does not answer."""
+
+
+class ServerError(SkillsRefreshError):
+    """A server answers, but refuses, or says what cannot be right."""
+
+
 class EngineError(SkillsRefreshError):
     """The engine hit a bug of its own while it answered. It goes on, and reads everything again."""

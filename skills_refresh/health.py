@@ -24,6 +24,7 @@ Cause = Literal[
     "configured",  # `poll = true`
     "missing",
     "not-a-directory",
+    "stale",  # the server that a client follows cannot be reached, or says what cannot be right
     "closed",  # the workspace was closed, or this process is the child of a fork
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)

@@ -67,7 +67,7 @@ class ListenerRegistry:
         with self._lock:
             missed = self._missed(since)
             self._subscriptions = (*self._subscriptions, subscription)
-            if missed is not None:
+            if missed is not None and _tells_anything(missed):
                 subscription.deliver(missed)
 
         def unsubscribe() -> None:
@@ -78,12 +78,15 @@ class ListenerRegistry:
         return unsubscribe
 
     def publish(self, snapshot: Snapshot, reason: Reason) -> None:
-        """Tells every listener what differs from the snapshot published before. Returns at once."""
+        """Tells every listener what differs from the snapshot published before, if anything but the version does.
+        Returns at once."""
         with self._lock:
             before = self._history[-1] if self._history else None
             self._history.append(snapshot)
             if self._subscriptions:
                 change = compare(before, snapshot, workspace=self._workspace, reason=reason)
+                if not _tells_anything(change):
+                    return
                 for subscription in self._subscriptions:
                     subscription.deliver(change)
 
@@ -197,6 +200,11 @@ class _Subscription:
         finally:
             with self._lock:
                 self._call = None
+
+
+def _tells_anything(change: SkillsChanged) -> bool:
+    """Whether anything but the version differs: a server that was started again gives the same skills a new one."""
+    return change.before is None or bool(change.changes) or change.before.problems != change.snapshot.problems
 
 
 async def _wait_for(answer: Awaitable[None]) -> None:

@@ -86,8 +86,8 @@ class Problem(NamedTuple):
 
     @property
     def cure(self) -> str:
-        """One sentence that says how to mend it."""
-        return CODES[self.code].cure
+        """One sentence that says how to mend it; empty for a code that only a newer server knows."""
+        return CODES[self.code].cure if self.code in CODES else ""
 
 
 def problem(code: str, path: str | Path, message: str) -> Problem:

@@ -43,7 +43,8 @@ class Host(Protocol):
 
 
 class Workspace:
-    """The skills of some roots, always current. Made by `watch` or `Engine.open`; safe from any thread.
+    """The skills of some roots, always current. Made by `watch`, `connect` or `Engine.open`; safe from any
+    thread.
 
     A context manager, for `with` and `async with`: it starts on entering and closes on leaving.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from skills_refresh import Settings, Snapshot, Workspace, scan
+from skills_refresh import Problem, Settings, Snapshot, Workspace, scan
 from skills_refresh.encoding import snapshot_json
 from skills_refresh.problems import CODES
 
@@ -175,6 +175,10 @@ def test_a_root_that_is_itself_a_skill(skills_root: SkillsRoot) -> None:
     snapshot = scan([skills_root.path]).snapshot
     assert [(name, len(skill.files)) for name, skill in snapshot.skills.items()] == [("skills", 2)]
     assert [found.code for found in snapshot.problems] == ["nested-skill"]
+
+
+def test_a_code_of_a_newer_server_has_no_cure_here() -> None:
+    assert Problem("of-tomorrow", "error", Path("/skills"), "Something.").cure == ""
 
 
 def test_every_problem_has_a_cure() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -85,6 +86,19 @@ def test_a_function_is_told_what_changed(registry: ListenerRegistry) -> None:
     [change] = listener.changes
     assert (change.workspace, change.reason, change.before, change.snapshot) == ("main", "watch", first, second)
     assert [item.skill for item in change.changes] == ["skill-1"]
+
+
+def test_a_version_that_tells_nothing_is_not_told(registry: ListenerRegistry) -> None:
+    listener = Recorder()
+    first, second = snapshots(2)
+    again, last = replace(first, version=5), replace(second, version=6)
+    publish(registry, first)
+    registry.subscribe(listener)
+    publish(registry, again)
+    registry.subscribe(listener, since=1)
+    publish(registry, last)
+    wait_for(lambda: listener.versions == [6, 6])
+    assert [change.previous for change in listener.changes] == [5, 5]
 
 
 def test_a_function_is_not_called_on_the_publishing_thread(registry: ListenerRegistry) -> None:

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from .. import __version__
+from .._version import __version__
 from . import answers
 from .access import Access
 from .context import Context

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Literal
 
 from ..diagnosis import diagnose
@@ -24,6 +25,8 @@ from .served import ServedWorkspace
 MAX_FOLLOWERS = 2_000
 # Looking closely reads every root anew: once in so many seconds, however many ask.
 DIAGNOSIS_S = 60.0
+# How long to wait for the listener that brings a snapshot here, before looking whether the workspace was replaced.
+LISTENER_S = 1.0
 
 
 class Context:
@@ -67,13 +70,26 @@ class Context:
             self.metrics.following -= 1
 
     async def refresh(self, served: ServedWorkspace, reason: Literal["manual", "remote"]) -> Snapshot:
-        """Lists everything anew. Raises `Refusal` where that fails."""
-        workspace = served.workspace
-        assert workspace is not None
+        """Lists everything anew, and returns what is served then. Raises `Refusal` where that fails."""
+        assert served.workspace is not None
+        return await self._serve(served, partial(served.workspace.refresh, reason))
+
+    async def sync(self, served: ServedWorkspace) -> Snapshot:
+        """Compares everything with the disk by `stat`, and returns what is served then. Raises like `refresh`."""
+        assert served.workspace is not None
+        return await self._serve(served, served.workspace.sync)
+
+    async def _serve(self, served: ServedWorkspace, look: Callable[[], Snapshot]) -> Snapshot:
+        """What `look` returns, when it is what others get to see too: a listener brings it here a moment later."""
+        workspace, hub = served.workspace, served.hub
+        assert hub is not None
         try:
-            return await asyncio.to_thread(workspace.refresh, reason)
+            found = await asyncio.to_thread(look)
         except SkillsRefreshError as error:
             raise Refusal(503, str(error), "Try again.", retry_after=1) from error
+        while hub.snapshot.version < found.version and served.workspace is workspace and not hub.closed:
+            await hub.wait_for_newer(hub.snapshot.version, LISTENER_S)
+        return hub.snapshot
 
     async def diagnose(self, served: ServedWorkspace) -> bytes:
         """What `doctor` tells of a workspace, as JSON."""

@@ -99,6 +99,7 @@ class EventHub:
         self.snapshot = first
         self.health = health
         self.subscribers: set[Subscriber] = set()
+        self.closed = False
         self.sent = 0
         self.cut_off = 0
         self._events: deque[_Sent] = deque()
@@ -151,6 +152,7 @@ class EventHub:
 
     def close(self) -> None:
         """Tells every subscriber that the server is going, and ends them."""
+        self.closed = True
         data = encode_event("closing", {"type": "closing", "version": self.snapshot.version}, None)
         for subscriber in tuple(self.subscribers):
             subscriber.put(data)

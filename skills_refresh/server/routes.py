@@ -218,6 +218,12 @@ def add_routes(router: APIRouter, context: Context) -> None:
         reason = "manual" if wanted is None else wanted.reason
         return Response(to_json(_version_json(await context.refresh(served, reason))), media_type="application/json")
 
+    @router.post("/v1/sync", response_model=answers.VersionAnswer, summary="A barrier")
+    async def sync(request: Request) -> Response:
+        """Answers with a version that holds everything that was written before. Cheaper than listing anew."""
+        served, _ = ready(request)
+        return Response(to_json(_version_json(await context.sync(served))), media_type="application/json")
+
 
 def matches(if_none_match: str | None, etag: str) -> bool:
     """Whether the header says that the client has what `etag` names."""
