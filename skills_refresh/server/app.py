@@ -40,6 +40,7 @@ def create_app(context: Context, access: Access) -> ASGIApp:
             Refusal: _refuse,
             HTTPException: _refuse_http,
             RequestValidationError: _refuse_invalid,
+            Exception: _apologise,
         },
     )
     router, discovery = make_router(context), make_discovery_router(context)
@@ -47,10 +48,13 @@ def create_app(context: Context, access: Access) -> ASGIApp:
     app.include_router(make_probe_router(context))
     app.include_router(router)
     app.include_router(discovery)
-    if any(context.workspaces):
-        for each in (router, discovery):
-            app.include_router(each, prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
-        app.include_router(make_page_router(), prefix="/w/{workspace}")
+    # The first may come when the configuration is read again; until there is one, nobody needs to read of them.
+    described = any(context.workspaces)
+    for each in (router, discovery):
+        app.include_router(
+            each, prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)], include_in_schema=described
+        )
+    app.include_router(make_page_router(), prefix="/w/{workspace}")
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
     return Guard(app, access, context.metrics)
 
@@ -76,9 +80,14 @@ async def _refuse(_: Request, refusal: Exception) -> Response:
 async def _refuse_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     cure = {404: "/openapi.json tells which paths there are.", 405: "/openapi.json tells which methods there are."}
-    response = Refusal(error.status_code, str(error.detail), cure.get(error.status_code, "")).response()
+    expected = "/openapi.json tells what is expected."
+    response = Refusal(error.status_code, str(error.detail), cure.get(error.status_code, expected)).response()
     response.headers.update(error.headers or {})
     return response
+
+
+async def _apologise(_: Request, __: Exception) -> Response:
+    return Refusal(500, "the server hit a bug", "Its log tells which; please report it.").response()
 
 
 async def _refuse_invalid(_: Request, error: Exception) -> Response:
