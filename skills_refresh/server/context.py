@@ -19,11 +19,14 @@ from .bodies import to_json
 from .metrics import Metrics
 from .refusals import Refusal
 from .served import ServedWorkspace
+from .threads import in_thread
 
 # How many may follow at once, each with a connection of its own.
 MAX_FOLLOWERS = 2_000
 # Looking closely reads every root anew: once in so many seconds, however many ask.
 DIAGNOSIS_S = 60.0
+# How long a snapshot may take from the engine to those who follow it; mostly it is a millisecond.
+ARRIVAL_S = 5.0
 
 
 class Context:
@@ -50,16 +53,13 @@ class Context:
             raise Refusal(404, f"there is no workspace {name[:100]!r}", "The configuration names those that there are.")
         return found
 
-    def check_followers(self) -> None:
-        """Raises `Refusal` where no more can follow."""
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Counts one that waits for news. Raises `Refusal` where no more can."""
         if self.metrics.following >= self._max_followers:
             raise Refusal(
                 503, "too many follow this server", "Try again later, or start it with --max-followers.", retry_after=5
             )
-
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Counts one that waits for news."""
         self.metrics.following += 1
         try:
             yield
@@ -67,20 +67,32 @@ class Context:
             self.metrics.following -= 1
 
     async def refresh(self, served: ServedWorkspace, reason: Literal["manual", "remote"]) -> Snapshot:
-        """Lists everything anew. Raises `Refusal` where that fails."""
-        workspace = served.workspace
-        assert workspace is not None
-        try:
-            return await asyncio.to_thread(workspace.refresh, reason)
-        except SkillsRefreshError as error:
-            raise Refusal(503, str(error), "Try again.", retry_after=1) from error
+        """Lists everything anew, and returns the snapshot that is served then. Raises `Refusal` where that fails.
+
+        Those who ask while everything is being listed share the next time.
+        """
+        arrived = time.monotonic()
+        async with served.refreshing:
+            workspace, hub = served.workspace, served.hub
+            assert workspace is not None
+            assert hub is not None
+            if served.refreshed_from <= arrived:
+                began = time.monotonic()
+                try:
+                    snapshot = await in_thread(workspace.refresh, reason)
+                except SkillsRefreshError as error:
+                    raise Refusal(503, str(error), "Try again.", retry_after=1) from error
+                # It comes over from a listener's thread; who was told a version must be able to ask for it.
+                await hub.wait_for_newer(snapshot.version - 1, ARRIVAL_S)
+                served.refreshed_from = began
+            return hub.snapshot
 
     async def diagnose(self, served: ServedWorkspace) -> bytes:
         """What `doctor` tells of a workspace, as JSON."""
         known = self._diagnoses.get(served.name)
         failed = known is not None and known[1].done() and known[1].exception() is not None
         if known is None or failed or time.monotonic() - known[0] > DIAGNOSIS_S:
-            task = asyncio.create_task(asyncio.to_thread(self._look_closely, served))
+            task = asyncio.create_task(in_thread(self._look_closely, served))
             known = self._diagnoses[served.name] = (time.monotonic(), task)
         return await asyncio.shield(known[1])
 

@@ -17,7 +17,7 @@ _METRICS_EXAMPLE = 'skills_refresh_skills{workspace=""} 3.0\n'
 
 def make_probe_router(context: Context) -> APIRouter:
     """The routes that no workspace owns."""
-    router = APIRouter(responses=refusals(421, 503))
+    router = APIRouter(responses=refusals(403, 421, 503))
 
     @router.get("/healthz", response_class=Response, responses=text("text/plain", "alive\n"), summary="Alive")
     async def healthz() -> Response:
