@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -27,6 +27,11 @@ COMMAND = (sys.executable, "-m", "skills_refresh", "serve")
 _WHERE = re.compile(r'listening at (http://[^\s",]+)')
 
 
+def prepared(program: str) -> tuple[str, ...]:
+    """A command that runs these statements in the server's process, and then the server."""
+    return (sys.executable, "-c", f"{program}\nfrom skills_refresh.cli import main\nmain()", "serve")
+
+
 class Server:
     """`skills-refresh serve` on some roots at a port that is free, in a directory without anybody's configuration.
 
@@ -39,12 +44,14 @@ class Server:
         environment: dict[str, str] | None = None,
         at: tuple[str, ...] = ("--port", "0"),
         ready: bool = True,
-        before: Callable[[], object] | None = None,
         pass_fds: tuple[int, ...] = (),
         cwd: Path | None = None,
         command: tuple[str, ...] = COMMAND,
     ) -> None:
         self._ready = ready
+        # Certificates would take longer to load than most answers take.
+        alone = httpx.Limits(max_keepalive_connections=0)
+        self._client = httpx.Client(timeout=30, verify=False, trust_env=False, limits=alone)
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - closed on leaving
         self.process = subprocess.Popen(
             [*command, *at, *map(str, arguments)],
@@ -52,7 +59,6 @@ class Server:
             stdout=self._log,
             stderr=self._log,
             env=clean_environment(**environment or {}),
-            preexec_fn=before,
             pass_fds=pass_fds,
             cwd=cwd,
         )
@@ -79,13 +85,15 @@ class Server:
         wait_for(lambda: self.log.count(text) >= times or self.process.poll() is not None, f"{text!r} in the log", 30)
         assert self.log.count(text) >= times, self.log
 
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """Its answer to a request, on a connection of its own."""
+        return self._client.request(method, self.url + path, **options)
+
     def get(self, path: str, **options: Any) -> Any:
-        """Its answer to a GET."""
-        return httpx.get(self.url + path, timeout=30, **options)
+        return self.request("GET", path, **options)
 
     def post(self, path: str, **options: Any) -> Any:
-        """Its answer to a POST."""
-        return httpx.post(self.url + path, timeout=30, **options)
+        return self.request("POST", path, **options)
 
     def open(self) -> socket.socket:
         """A connection to it, without a request."""
@@ -153,7 +161,7 @@ class Server:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.kill()
-        with self._log:
+        with self._log, closing(self._client):
             print(self.log)  # pytest shows it beside a failure
             assert kind is not None or "Traceback" not in self.log, "the server hit a bug"
 

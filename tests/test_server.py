@@ -240,7 +240,7 @@ def test_refusals_are_problem_details_with_a_cure(server: Server) -> None:
         ("GET", "/v1/refresh", 405),
         ("POST", "/v1/prompt", 405),
     ):
-        answer = httpx.request(method, server.url + path)
+        answer = server.request(method, path)
         problem = answer.json()
         assert answer.headers["content-type"] == "application/problem+json"
         assert (answer.status_code, problem["status"]) == (status, status), path

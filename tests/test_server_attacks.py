@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SkillsRoot
-from .serving import Server, httpx
+from .serving import Server
 
 SECRET = "the secret of another"
 TOKEN = "a-token-that-nobody-guesses"
@@ -54,10 +55,11 @@ def test_no_spelling_of_a_path_leads_out_of_a_skill(server: Server, root: Skills
     assert server.get(FILES + "notes%2Emd").text == "Notes.\n"
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside.md", "/dev/zero", "missing"])
+@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside.md", "../../same.md", "/dev/zero"])
 def test_a_file_that_becomes_a_link_is_not_followed_out(server: Server, root: SkillsRoot, target: str) -> None:
     file = root.path / "pdf/notes.md"
-    for _ in range(20):
+    (root.path.parent / "same.md").write_text("Notes.\n", encoding="utf-8")
+    for _ in range(8):
         temporary = file.with_name("link")
         temporary.symlink_to(target)
         temporary.replace(file)  # the snapshot still lists the file that was there
@@ -76,6 +78,17 @@ def test_a_directory_on_the_way_that_becomes_a_link_is_not_followed(server: Serv
     (root.path / "pdf/docs").rename(root.path / "pdf/other")
     (root.path / "pdf/docs").symlink_to(root.path.parent)
     assert server.get(FILES + "docs/outside.md").status_code in (404, 409)
+
+
+def test_what_is_answered_is_what_its_etag_says(server: Server, root: SkillsRoot) -> None:
+    answers = []
+    for number in range(40):
+        root.write("pdf/notes.md", f"Notes {number}.\n")  # which the snapshot does not know yet
+        answer = server.get(FILES + "notes.md")
+        answers.append(answer.status_code)
+        if answer.status_code == 200:
+            assert answer.headers["etag"] == f'"sha256:{hashlib.sha256(answer.content).hexdigest()}"'
+    assert set(answers) <= {200, 409}
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to make a file of another user")
@@ -127,12 +140,12 @@ def test_pages_of_other_origins_may_use_nothing_unless_they_were_allowed(root: S
             for answer in (
                 server.get("/v1/prompt", headers={"origin": origin}),
                 server.post("/v1/refresh", headers={"origin": origin}),
-                httpx.options(server.url + "/v1/prompt", headers={"origin": origin}),
+                server.request("OPTIONS", "/v1/prompt", headers={"origin": origin}),
             ):
                 assert answer.status_code == 403
                 assert "access-control-allow-origin" not in answer.headers
         asked = {"origin": friend, "access-control-request-method": "POST"}
-        preflight = httpx.options(server.url + "/v1/refresh", headers=asked)
+        preflight = server.request("OPTIONS", "/v1/refresh", headers=asked)
         assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (204, friend)
         assert "authorization" in preflight.headers["access-control-allow-headers"]
         assert "access-control-allow-credentials" not in preflight.headers

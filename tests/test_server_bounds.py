@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from .conftest import SkillsRoot, wait_for
-from .serving import COMMAND, Server, clean_environment, following, httpx
+from .serving import COMMAND, Server, clean_environment, following, httpx, prepared
 
 DESCRIPTORS = 1_024
+_FEW_DESCRIPTORS = f"import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({DESCRIPTORS}, {DESCRIPTORS}))"
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def root(skills_root: SkillsRoot) -> SkillsRoot:
 
 
 def test_connections_beyond_the_bound_are_told_so_and_the_server_goes_on(root: SkillsRoot) -> None:
-    with _many_descriptors(), Server(root.path, before=_few_descriptors) as server:
+    with _many_descriptors(), Server(root.path, command=prepared(_FEW_DESCRIPTORS)) as server:
         before = server.sockets()
         with ExitStack() as stack:
             address = ("127.0.0.1", server.port)
@@ -127,10 +128,6 @@ def _many_descriptors() -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-
-
-def _few_descriptors() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
 
 
 def _refusals(crowd: list[socket.socket], number: int) -> Iterator[bytes]:

@@ -8,7 +8,6 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -20,20 +19,15 @@ import pytest
 from skills_refresh import scan
 
 from .conftest import SkillsRoot, wait_for
-from .serving import Event, Server, following
+from .serving import Event, Server, following, prepared
 
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'skills-refresh[serve]'")
 
 from skills_refresh.changes import compare
-from skills_refresh.server.events import MAX_EVENT_BYTES, MAX_WAITING, EventHub
+from skills_refresh.server.events import MAX_EVENT_BYTES, MAX_JOINED_BYTES, MAX_WAITING, EventHub
 
 # The server with another interval, given before the module is used.
-_PINGING = (
-    sys.executable,
-    "-c",
-    "from skills_refresh.server import running; running.PING_S = 0.05; from skills_refresh.cli import main; main()",
-    "serve",
-)
+_PINGING = prepared("from skills_refresh.server import running; running.PING_S = 0.05")
 
 
 @pytest.fixture
@@ -147,6 +141,21 @@ def test_a_comment_waits_only_where_nothing_else_does(skills_root: SkillsRoot) -
             hub.ping()
         assert await subscriber.next() == b": still here\n\n"
         assert subscriber in hub.subscribers
+
+    asyncio.run(check())
+
+
+def test_what_waits_is_joined_only_as_far_as_it_is_small(skills_root: SkillsRoot) -> None:
+    async def check() -> None:
+        hub = EventHub(scan([skills_root.path]).snapshot, tuple)
+        subscriber = hub.subscribe(None, lambda: None)
+        for _ in range(100):
+            hub.tell(b"x" * 10_000)
+        sizes = []
+        while sum(sizes) < 1_000_000:
+            sizes.append(len(await subscriber.next() or b""))
+        assert max(sizes) <= MAX_JOINED_BYTES
+        assert len(sizes) < 20
 
     asyncio.run(check())
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from .conftest import SkillsRoot
-from .serving import Server, following, httpx
+from .serving import Server, following
 
 pytest.importorskip("fastapi", reason="needs the extra: pip install 'skills-refresh[serve]'")
 
@@ -117,7 +117,7 @@ def test_the_metrics_can_be_parsed_and_do_not_grow_with_what_is_asked(server: Se
         server.get(f"/nothing/{number}")
         server.get(f"/v1/skills/none-{number}")
         server.get(f"/v1/skills/pdf/files/none-{number}")
-        httpx.request(("PUT", "PATCH", "DELETE")[number % 3], server.url + f"/v1/prompt?{number}")
+        server.request(("PUT", "PATCH", "DELETE")[number % 3], f"/v1/prompt?{number}")
     families = {family.name: family for family in text_string_to_metric_families(server.get("/metrics").text)}
     routes = {sample.labels["route"] for sample in families["skills_refresh_requests"].samples}
     assert routes == {"", "/v1/skills/{name}", "/v1/skills/{name}/files/{path:path}", "/v1/prompt"}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import socket
 import stat
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SkillsRoot, wait_for
-from .serving import COMMAND, Server, clean_environment, httpx
+from .serving import COMMAND, Server, clean_environment, httpx, prepared
 
 ENDS_WITHIN_S = 2.0
 
@@ -56,7 +54,7 @@ def test_a_socket_file_is_its_owners_alone_and_gone_at_the_end(root: SkillsRoot,
         stale.bind(str(file))  # of a server that was killed
     with Server(root.path, at=("--uds", str(file))) as server:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        with httpx.Client(transport=httpx.HTTPTransport(uds=str(file))) as client:
+        with httpx.Client(transport=httpx.HTTPTransport(uds=str(file), verify=False)) as client:
             assert client.get("http://localhost/v1/version").status_code == 200
         done = _run("--uds", str(file), str(root.path))
         assert (done.returncode, "another server listens there" in done.stderr) == (2, True)
@@ -108,14 +106,11 @@ def test_systemd_hears_of_every_state(root: SkillsRoot, short: Path) -> None:
 
 def test_sockets_that_systemd_opened_are_served(root: SkillsRoot) -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
-        script = 'LISTEN_FDS=1 LISTEN_PID=$$ exec "$0" -m skills_refresh serve "$@"'
-        descriptor = passed.fileno()
-
-        def place() -> None:
-            os.dup2(descriptor, 3)
-
-        command = ("sh", "-c", script, sys.executable)
-        with Server(root.path, at=(), command=command, pass_fds=(3, descriptor), before=place) as server:
+        number = passed.fileno()
+        command = prepared(
+            f"import os; os.dup2({number}, 3); os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))"
+        )
+        with Server(root.path, at=(), command=command, pass_fds=(number,)) as server:
             assert server.port == passed.getsockname()[1]
             assert server.get("/v1/version").status_code == 200
 
@@ -144,21 +139,19 @@ def test_a_root_that_must_be_there_and_is_not_makes_it_unready_and_no_more(tmp_p
 
 def test_without_the_extra_the_command_says_how_to_get_it() -> None:
     for module in ("fastapi", "uvicorn", "httptools", "prometheus_client"):
-        hide = f"import sys; sys.modules[{module!r}] = None; from skills_refresh.cli import main; main()"
-        done = _run(command=(sys.executable, "-c", hide, "serve"))
+        hide = prepared(f"import sys; sys.modules[{module!r}] = None")
+        done = _run(command=hide)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", "pip install 'skills-refresh[serve]'\n")
-        assert _run("--help", command=(sys.executable, "-c", hide, "serve")).returncode == 0
+        assert _run("--help", command=hide).returncode == 0
 
 
 def test_what_keeps_the_skills_from_being_read_ends_the_server(root: SkillsRoot) -> None:
     program = (
         "from skills_refresh import Engine\n"
-        "from skills_refresh.cli import main\n"
         "def make_waker(): raise OSError(24, 'Too many open files')\n"
-        "Engine.__init__.__kwdefaults__['make_waker'] = make_waker\n"
-        "main()"
+        "Engine.__init__.__kwdefaults__['make_waker'] = make_waker"
     )
-    done = _run("--port", "0", str(root.path), command=(sys.executable, "-c", program, "serve"))
+    done = _run("--port", "0", str(root.path), command=prepared(program))
     assert done.returncode == 2
     assert "skills-refresh: the engine cannot start: OSError(24, 'Too many open files')" in done.stderr
 
