@@ -151,7 +151,7 @@ def test_what_waits_is_joined_only_as_far_as_it_is_small(skills_root: SkillsRoot
         subscriber = hub.subscribe(None, lambda: None)
         for _ in range(100):
             hub.tell(b"x" * 10_000)
-        sizes = []
+        sizes: list[int] = []
         while sum(sizes) < 1_000_000:
             sizes.append(len(await subscriber.next() or b""))
         assert max(sizes) <= MAX_JOINED_BYTES
