@@ -26,7 +26,6 @@ def problem_json(found: Problem) -> JsonObject:
         "severity": found.severity,
         "path": path_json(found.path),
         "message": found.message,
-        "cure": found.cure,
     }
 
 
@@ -77,7 +76,9 @@ def complete_json(snapshot: Snapshot, since: Snapshot | None) -> JsonObject:
         "previous": None if since is None else since.version,
         "skills": [_complete_skill(skill) for name, skill in snapshot.skills.items() if known.get(name) is not skill],
         "removed": [name for name in known if name not in snapshot.skills],
-        "problems": [problem_json(found) | {"path": str(found.path)} for found in snapshot.problems],
+        "problems": [
+            problem_json(found) | {"path": str(found.path), "cure": found.cure} for found in snapshot.problems
+        ],
         "files": {path: list(file) for path, file in snapshot.files.items()},
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -57,11 +58,12 @@ def command(
         from ..server.access import Access
         from ..server.log_lines import set_up_logging
         from ..server.running import Service, run
-        from ..server.sockets import Address, is_private, listen
+        from ..server.sockets import Address, describe, is_private, listen
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _NEEDED:
             raise
-        raise ConfigError(_MISSING) from error
+        click.echo(_MISSING, err=True)
+        raise click.exceptions.Exit(2) from error
     set_up_logging(log_format)
     token = _token(token_file)
     read_config(dict(arguments))  # what is wrong with it is told before anything listens
@@ -69,7 +71,7 @@ def command(
     try:
         public = [listener for listener in listeners if not is_private(listener)]
         if public and token is None:
-            _refuse_or_warn(host, insecure)
+            _refuse_or_warn(describe(public[0]), insecure)
         access = Access(
             token, frozenset({host.lower(), *(name.lower() for name in allow_host)}), frozenset(allow_origin)
         )
@@ -91,15 +93,13 @@ def _token(file: Path | None) -> str | None:
     return token
 
 
-def _refuse_or_warn(host: str, insecure: bool) -> None:
+def _refuse_or_warn(where: str, insecure: bool) -> None:
     if not insecure:
         raise ConfigError(
-            f"--host {host}: others can reach it, so it needs a token; set {TOKEN_VARIABLE}, or name a --token-file, "
+            f"{where}: others can reach it, so it needs a token; set {TOKEN_VARIABLE}, or name a --token-file, "
             "or let everybody read all skills with --insecure"
         )
-    click.secho(
-        f"WARNING: everybody who reaches {host} can read all skills, since --insecure was given.",
-        err=True,
-        fg="red",
-        bold=True,
+    # By the log, whose lines programs may read.
+    logging.getLogger("skills_refresh.server").warning(
+        "everybody who reaches %s can read all skills, since --insecure was given", where
     )

@@ -13,7 +13,8 @@ from ..problems import Severity
 _VERSION = Field(description="Increases, over restarts too.", examples=[1795262441020])
 _PROMPT_VERSION = Field(description="The version at which the prompt last differed.", examples=[1795262441020])
 _DIGEST = Field(
-    description="The same for the same skills, on every machine.", examples=["sha256:9f86d081884c7d659a2feaa0c55ad015"]
+    description="The same for the same skills, on every machine.",
+    examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
 )
 
 
@@ -48,7 +49,10 @@ class SkillAnswer(Answer):
     description: str = Field(examples=["Reads and writes PDF files."])
     location: str = Field(description="Its SKILL.md.", examples=["/srv/skills/pdf/SKILL.md"])
     root: str = Field(examples=["/srv/skills"])
-    digest: str = Field(description="Of its SKILL.md.", examples=["sha256:9f86d081884c7d659a2feaa0c55ad015"])
+    digest: str = Field(
+        description="Of its SKILL.md.",
+        examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
+    )
     files: int = Field(description="How many relevant files it has, SKILL.md among them.", examples=[3])
     shadows: list[str] = Field(description="Other skills of this name, which come later.", examples=[[]])
 
@@ -66,7 +70,8 @@ class FileAnswer(Answer):
     path: str = Field(description="Relative to the skill.", examples=["scripts/extract.py"])
     size: int = Field(description="In bytes.", examples=[1204])
     sha256: str | None = Field(
-        description="None for files over a megabyte.", examples=["9f86d081884c7d659a2feaa0c55ad015"]
+        description="None for files over a megabyte.",
+        examples=["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"],
     )
     mtime_ns: int | None = Field(description="Of files without a hash.", examples=[None])
 
@@ -78,7 +83,7 @@ class SkillDetailsAnswer(Answer):
     description: str = Field(examples=["Reads and writes PDF files."])
     location: str = Field(examples=["/srv/skills/pdf/SKILL.md"])
     root: str = Field(examples=["/srv/skills"])
-    digest: str = Field(examples=["sha256:9f86d081884c7d659a2feaa0c55ad015"])
+    digest: str = Field(examples=["sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"])
     shadows: list[str] = Field(examples=[[]])
     frontmatter: dict[str, object] = Field(examples=[{"name": "pdf", "description": "Reads and writes PDF files."}])
     files: list[FileAnswer]

@@ -36,20 +36,21 @@ def create_app(context: Context, access: Access) -> ASGIApp:
         description=_DESCRIPTION,
         docs_url=None,  # their pages load scripts from another host
         redoc_url=None,
-        responses=refusals(401, 421, 503),
+        responses=refusals(401, 403, 421, 422, 503),
         exception_handlers={
             Refusal: _refuse,
             HTTPException: _refuse_http,
             RequestValidationError: _refuse_invalid,
+            Exception: _apologise,
         },
     )
     # At the top into the application itself: a router that is included takes as long to find as a dozen routes.
     _add_all(app.router, context)
     add_probes(app.router, context)
-    if any(context.workspaces):
-        named = APIRouter(prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
-        _add_all(named, context)
-        app.include_router(named)
+    # The first may come when the configuration is read again; until there is one, nobody needs to read of them.
+    named = APIRouter(prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
+    _add_all(named, context)
+    app.include_router(named, include_in_schema=any(context.workspaces))
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
     return Guard(app, access, context.metrics)
 
@@ -81,9 +82,14 @@ async def _refuse(_: Request, refusal: Exception) -> Response:
 async def _refuse_http(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     cure = {404: "/openapi.json tells which paths there are.", 405: "/openapi.json tells which methods there are."}
-    response = Refusal(error.status_code, str(error.detail), cure.get(error.status_code, "")).response()
+    expected = "/openapi.json tells what is expected."
+    response = Refusal(error.status_code, str(error.detail), cure.get(error.status_code, expected)).response()
     response.headers.update(error.headers or {})
     return response
+
+
+async def _apologise(_: Request, __: Exception) -> Response:
+    return Refusal(500, "the server hit a bug", "Its log tells which; please report it.").response()
 
 
 async def _refuse_invalid(_: Request, error: Exception) -> Response:

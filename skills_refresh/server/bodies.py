@@ -9,9 +9,12 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import NamedTuple
+
+from .threads import in_thread
 
 # The newest few, each a megabyte for thousands of skills: a view, plain and compressed, of the version now and before.
 MAX_BODIES = 8
@@ -19,6 +22,7 @@ MAX_BODIES = 8
 MIN_COMPRESSED = 1_000
 # Fast: the reader is mostly on the same machine.
 COMPRESSION_LEVEL = 1
+_NOT_AT_ALL = re.compile("q=0(\\.0*)?")
 
 
 class Body(NamedTuple):
@@ -38,7 +42,7 @@ class Bodies:
         """What `make` returns, which is called on another thread unless it was called for the same `key` already."""
         task = self._known.get((*key, compressed))
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(_make, make, compressed))
+            task = asyncio.create_task(in_thread(_make, make, compressed))
             self._known[(*key, compressed)] = task
             while len(self._known) > MAX_BODIES:
                 self._known.popitem(last=False)
@@ -54,6 +58,15 @@ def _make(make: Callable[[], bytes], compressed: bool) -> Body:
     if compressed and len(data) >= MIN_COMPRESSED:
         return Body(gzip.compress(data, COMPRESSION_LEVEL, mtime=0), True)
     return Body(data, False)
+
+
+def accepts_gzip(accept_encoding: str) -> bool:
+    """Whether a client with this header reads what is compressed."""
+    for part in accept_encoding.lower().split(","):
+        coding, _, quality = part.partition(";")
+        if coding.strip() == "gzip":
+            return not _NOT_AT_ALL.fullmatch(quality.strip())
+    return False
 
 
 def to_json(value: object) -> bytes:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import Literal
 
 from ..diagnosis import diagnose
@@ -16,10 +15,12 @@ from ..fresh_scan import scan_roots
 from ..model import Snapshot
 from ..settings import Settings
 from ..watching.limits import kernel_watches, limit_for
+from ..workspace import Workspace
 from .bodies import to_json
 from .metrics import Metrics
 from .refusals import Refusal
 from .served import ServedWorkspace
+from .threads import in_thread
 
 # How many may follow at once, each with a connection of its own.
 MAX_FOLLOWERS = 2_000
@@ -53,16 +54,13 @@ class Context:
             raise Refusal(404, f"there is no workspace {name[:100]!r}", "The configuration names those that there are.")
         return found
 
-    def check_followers(self) -> None:
-        """Raises `Refusal` where no more can follow."""
+    @contextmanager
+    def following(self) -> Iterator[None]:
+        """Counts one that waits for news. Raises `Refusal` where no more can."""
         if self.metrics.following >= self._max_followers:
             raise Refusal(
                 503, "too many follow this server", "Try again later, or start it with --max-followers.", retry_after=5
             )
-
-    @contextmanager
-    def following(self) -> Iterator[None]:
-        """Counts one that waits for news."""
         self.metrics.following += 1
         try:
             yield
@@ -71,32 +69,38 @@ class Context:
 
     async def refresh(self, served: ServedWorkspace, reason: Literal["manual", "remote"]) -> Snapshot:
         """Lists everything anew, and returns what is served then. Raises `Refusal` where that fails."""
-        assert served.workspace is not None
-        return await self._serve(served, partial(served.workspace.refresh, reason))
+        return await self._look(served, "refresh", lambda workspace: workspace.refresh(reason))
 
     async def sync(self, served: ServedWorkspace) -> Snapshot:
         """Compares everything with the disk by `stat`, and returns what is served then. Raises like `refresh`."""
-        assert served.workspace is not None
-        return await self._serve(served, served.workspace.sync)
+        return await self._look(served, "sync", Workspace.sync)
 
-    async def _serve(self, served: ServedWorkspace, look: Callable[[], Snapshot]) -> Snapshot:
-        """What `look` returns, when it is what others get to see too: a listener brings it here a moment later."""
-        workspace, hub = served.workspace, served.hub
-        assert hub is not None
-        try:
-            found = await asyncio.to_thread(look)
-        except SkillsRefreshError as error:
-            raise Refusal(503, str(error), "Try again.", retry_after=1) from error
-        while hub.snapshot.version < found.version and served.workspace is workspace and not hub.closed:
-            await hub.wait_for_newer(hub.snapshot.version, LISTENER_S)
-        return hub.snapshot
+    async def _look(self, served: ServedWorkspace, kind: str, look: Callable[[Workspace], Snapshot]) -> Snapshot:
+        """Has `look` called on another thread, and returns what others get to see too when it is there. Those who ask
+        for the same `kind` meanwhile share the next look."""
+        arrived = time.monotonic()
+        async with served.looking:
+            workspace, hub = served.workspace, served.hub
+            assert workspace is not None
+            assert hub is not None
+            if served.looked_from.get(kind, 0.0) <= arrived:
+                began = time.monotonic()
+                try:
+                    found = await in_thread(look, workspace)
+                except SkillsRefreshError as error:
+                    raise Refusal(503, str(error), "Try again.", retry_after=1) from error
+                # A listener brings it here a moment later; who was told a version must be able to ask for it.
+                while hub.snapshot.version < found.version and served.workspace is workspace and not hub.closed:
+                    await hub.wait_for_newer(hub.snapshot.version, LISTENER_S)
+                served.looked_from[kind] = began
+            return hub.snapshot
 
     async def diagnose(self, served: ServedWorkspace) -> bytes:
         """What `doctor` tells of a workspace, as JSON."""
         known = self._diagnoses.get(served.name)
         failed = known is not None and known[1].done() and known[1].exception() is not None
         if known is None or failed or time.monotonic() - known[0] > DIAGNOSIS_S:
-            task = asyncio.create_task(asyncio.to_thread(self._look_closely, served))
+            task = asyncio.create_task(in_thread(self._look_closely, served))
             known = self._diagnoses[served.name] = (time.monotonic(), task)
         return await asyncio.shield(known[1])
 

@@ -8,9 +8,9 @@ be told when it was made; it is kept as long as the skill is the same.
 from __future__ import annotations
 
 from hashlib import sha256
+from urllib.parse import quote
 
 from fastapi import APIRouter, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from ..model import Skill, Snapshot
@@ -20,6 +20,9 @@ from .bodies import to_json
 from .context import Context
 from .refusals import Refusal
 from .routes import NOT_MODIFIED, matches, not_modified, refusals, text
+from .served import ServedWorkspace
+from .skill_files import find_skill
+from .threads import in_thread
 
 SCHEMA = "https://schemas.agentskills.io/discovery/0.2.0/schema.json"
 PATH = "/.well-known/agent-skills"
@@ -28,40 +31,48 @@ ARCHIVE = "application/gzip"
 
 def add_discovery(router: APIRouter, context: Context) -> None:
     """Adds the index and what it leads to."""
-    digests: dict[str, tuple[Skill, str]] = {}
+    # By workspace. Each is replaced as a whole: several threads may make an index at once.
+    digests: dict[str, dict[str, tuple[Skill, str]]] = {}
 
-    def snapshot_of(request: Request) -> Snapshot:
+    def find(request: Request) -> tuple[ServedWorkspace, Snapshot]:
         served = context.served(request.path_params.get("workspace", ""))
         if served.hub is None:
             raise Refusal(503, "skills are being read for the first time", "Ask again in a second.", retry_after=1)
-        return served.hub.snapshot
+        return served, served.hub.snapshot
 
-    def archive(skill: Skill) -> bytes:
-        data = make_archive(skill, context.settings.allow_link_targets)
-        digests[skill.name] = (skill, f"sha256:{sha256(data).hexdigest()}")
-        return data
-
-    def entry(skill: Skill) -> dict[str, str] | None:
-        described = {"name": skill.name, "description": skill.description}
-        if not can_archive(skill):
-            return {**described, "type": "skill-md", "url": f"{skill.name}/SKILL.md", "digest": skill.digest}
+    def digest_of(skill: Skill, known: tuple[Skill, str] | None) -> tuple[Skill, str] | None:
+        if known is not None and known[0] is skill:
+            return known
         try:
-            if digests.get(skill.name, (None, ""))[0] is not skill:
-                archive(skill)
+            data = make_archive(skill, context.settings.allow_link_targets)
         except Refusal:
             return None  # it is changing just now, and will be told a moment later
-        return {**described, "type": "archive", "url": f"{skill.name}.tar.gz", "digest": digests[skill.name][1]}
+        return skill, f"sha256:{sha256(data).hexdigest()}"
 
-    def index_of(snapshot: Snapshot) -> bytes:
-        for name in digests.keys() - snapshot.skills.keys():
-            del digests[name]
-        entries = [found for found in map(entry, snapshot.skills.values()) if found is not None]
+    def index_of(workspace: str, snapshot: Snapshot) -> bytes:
+        before, after, entries = digests.get(workspace, {}), {}, []
+        for name, skill in snapshot.skills.items():
+            if not _is_text(name):
+                continue  # no address leads to it
+            described = {"name": name, "description": skill.description}
+            place = quote(name, safe="")
+            if not can_archive(skill):
+                entries.append({**described, "type": "skill-md", "url": f"{place}/SKILL.md", "digest": skill.digest})
+            elif (found := digest_of(skill, before.get(name))) is not None:
+                after[name] = found
+                entries.append({**described, "type": "archive", "url": f"{place}.tar.gz", "digest": found[1]})
+        digests[workspace] = after
         return to_json({"$schema": SCHEMA, "skills": entries})
 
     @router.get(PATH + "/index.json", response_model=answers.IndexAnswer, summary="What can be installed")
     async def index(request: Request) -> Response:
         """The skills that there are, with the place and the digest of each."""
-        return Response(await run_in_threadpool(index_of, snapshot_of(request)), media_type="application/json")
+        served, current = find(request)
+        # Kept for this version, so that many who ask at once do not make as many archives of everything.
+        body = await served.bodies.get(
+            (current.version, "index"), lambda: index_of(served.name, current), compressed=False
+        )
+        return Response(body.data, media_type="application/json")
 
     @router.get(
         PATH + "/{name}/SKILL.md",
@@ -71,7 +82,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     )
     async def skill_file(request: Request, name: str) -> Response:
         """The bytes of `SKILL.md`."""
-        found = _find(snapshot_of(request), name)
+        found = find_skill(find(request)[1], name)
         etag = f'"{found.digest}"'
         if matches(request.headers.get("if-none-match"), etag):
             return not_modified(etag)
@@ -85,14 +96,16 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     )
     async def skill_archive(request: Request, name: str) -> Response:
         """All relevant files of a skill that has more than its `SKILL.md`."""
-        found = _find(snapshot_of(request), name)
+        found = find_skill(find(request)[1], name)
         if not can_archive(found):
             raise Refusal(404, f"the skill {name!r} is not offered as an archive", "Take its SKILL.md.")
-        return Response(await run_in_threadpool(archive, found), media_type=ARCHIVE)
+        data = await in_thread(make_archive, found, context.settings.allow_link_targets)
+        return Response(data, media_type=ARCHIVE)
 
 
-def _find(snapshot: Snapshot, name: str) -> Skill:
-    found = snapshot.skills.get(name)
-    if found is None:
-        raise Refusal(404, f"there is no skill {name[:100]!r}", "The index names those that there are.")
-    return found
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False  # the name of a directory that is no UTF-8
+    return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,6 +28,10 @@ MAX_WAITING = 256
 MAX_WAITING_BYTES = 8_000_000
 # A comment this often keeps connections open that proxies would take for dead.
 PING_S = 15.0
+# A larger change is told as a `reset`: fetching what is there now is less than reading what became of it.
+MAX_EVENT_BYTES = 1_000_000
+# What is sent at once. A slow reader has no more than this of its own; what waits, it shares with all others.
+MAX_JOINED_BYTES = 65_536
 # How long a subscriber should wait before it comes back.
 RETRY_MS = 1_000
 
@@ -80,16 +85,22 @@ class Subscriber:
         self.end()
 
     async def next(self) -> bytes | None:
-        """The bytes of what waits, or, when something comes, of that."""
+        """The bytes of what waits, or, when something comes, of that; small events together."""
         while not self._waiting:
             if self._ended:
                 return None
             self._wake.clear()
             await self._wake.wait()
-        data = self._waiting.popleft() if len(self._waiting) == 1 else b"".join(self._waiting)
-        self._waiting.clear()
-        self._size = 0
-        return data
+        data = self._waiting.popleft()
+        self._size -= len(data)
+        if not self._waiting:
+            return data
+        joined, size = [data], len(data)
+        while self._waiting and size + len(self._waiting[0]) <= MAX_JOINED_BYTES:
+            joined.append(self._waiting.popleft())
+            size += len(joined[-1])
+            self._size -= len(joined[-1])
+        return b"".join(joined)
 
 
 class EventHub:
@@ -119,6 +130,8 @@ class EventHub:
         if last_event_id is not None and last_event_id != self.snapshot.version:
             subscriber.put(self._missed(last_event_id))
         self.subscribers.add(subscriber)
+        if self.closed:
+            self._say_goodbye(subscriber)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -127,6 +140,8 @@ class EventHub:
 
     def change(self, change: SkillsChanged, data: bytes) -> None:
         """Tells every subscriber of `change`, which `encode_change` made `data` of."""
+        if len(data) > MAX_EVENT_BYTES:
+            data = _encode_reset(change.snapshot)
         self.snapshot = change.snapshot
         self._snapshots.append(change.snapshot)
         self._events.append(_Sent(change.previous, change.version, data))
@@ -153,10 +168,8 @@ class EventHub:
     def close(self) -> None:
         """Tells every subscriber that the server is going, and ends them."""
         self.closed = True
-        data = encode_event("closing", {"type": "closing", "version": self.snapshot.version}, None)
         for subscriber in tuple(self.subscribers):
-            subscriber.put(data)
-            subscriber.end()
+            self._say_goodbye(subscriber)
         self._newer.set()
 
     def snapshot_at(self, version: int) -> Snapshot | None:
@@ -164,26 +177,35 @@ class EventHub:
         return next((snapshot for snapshot in self._snapshots if snapshot.version == version), None)
 
     async def wait_for_newer(self, version: int, timeout: float) -> None:
-        """Waits until there is a snapshot newer than `version`, for at most `timeout` seconds."""
-        if self.snapshot.version <= version:
+        """Waits until there is a snapshot newer than `version` or the hub is closed, for at most `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        while self.snapshot.version <= version and not self.closed:
             try:
-                await asyncio.wait_for(self._newer.wait(), timeout)
+                await asyncio.wait_for(self._newer.wait(), deadline - time.monotonic())
             except asyncio.TimeoutError:
-                pass
+                return
+
+    def _say_goodbye(self, subscriber: Subscriber) -> None:
+        subscriber.put(encode_event("closing", {"type": "closing", "version": self.snapshot.version}, None))
+        subscriber.end()
 
     def _missed(self, version: int) -> bytes:
         events = list(self._events)
         for index, event in enumerate(events):
             if event.previous == version:
                 return b"".join([later.data for later in events[index:]])
-        reset: JsonObject = {"type": "reset", "version": self.snapshot.version, "digest": self.snapshot.digest}
-        return encode_event("reset", reset, self.snapshot.version)
+        return _encode_reset(self.snapshot)
 
 
 def encode_event(name: str, data: JsonObject, version: int | None) -> bytes:
     """One event as the specification of server-sent events wants it: `id` is a version, `data` one line of JSON."""
     lines = f"id: {version}\n" if version is not None else ""
     return f"{lines}event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+
+
+def _encode_reset(snapshot: Snapshot) -> bytes:
+    data: JsonObject = {"type": "reset", "version": snapshot.version, "digest": snapshot.digest}
+    return encode_event("reset", data, snapshot.version)
 
 
 def encode_change(change: SkillsChanged) -> bytes:

@@ -3,19 +3,24 @@ them, and adds the headers that keep browsers from taking an answer for anything
 
 from __future__ import annotations
 
+import asyncio
+import re
 import time
 from collections.abc import MutableMapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .access import Access
+from .access import OPEN_PATHS, Access, Headers
 from .metrics import Metrics
 from .refusals import Refusal
 
 # Answering takes milliseconds; so many at once come from something that has gone wrong.
 MAX_REQUESTS = 256
+# What can be asked for takes a hundred bytes.
+MAX_BODY_BYTES = 65_536
 # Nothing on the page comes from elsewhere, and nothing that a skill holds is ever run.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -34,6 +39,8 @@ _CROSS_ORIGIN = [
     (b"access-control-max-age", b"600"),
 ]
 
+_SLASH = re.compile("%2[Ff]")
+
 
 class Guard:
     """Wraps `app`. Belongs to one event loop."""
@@ -50,6 +57,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
+        if b"%2f" in scope["raw_path"].lower():
+            scope = {**scope, "path": keep_slashes(scope["raw_path"])}
         extra = _HEADERS
         origin = headers.get(b"origin", b"")
         if origin.decode("latin-1") in self._access.origins:
@@ -68,18 +77,42 @@ class Guard:
 
         self._answering += 1
         try:
+            if len(headers) != len(scope["headers"]):
+                _check_host_is_one(scope)
             self._access.check(scope["path"], scope["method"], headers)
-            if self._answering - self._metrics.following > MAX_REQUESTS:
+            _check_body(headers)
+            busy = self._answering - self._metrics.following > MAX_REQUESTS
+            if busy and scope["path"] not in OPEN_PATHS:  # who asks whether it lives must be answered
                 raise Refusal(503, "too many requests at once", "Ask again in a second.", retry_after=1)
             if scope["method"] == "OPTIONS" and extra is not _HEADERS:
                 await _send_empty(send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            pass  # the server ends, and has dropped the connection; a task of uvicorn's has nobody who waits for it
         except Refusal as refusal:
             await refusal.response()(scope, receive, send_with_headers)
         finally:
             self._answering -= 1
             self._metrics.count(_route_of(scope), status, seconds)
+
+
+def keep_slashes(raw_path: bytes) -> str:
+    """A path decoded, but for its encoded slashes: those belong to a name and divide nothing."""
+    return unquote(_SLASH.sub("%252F", raw_path.decode("latin-1")))
+
+
+def _check_host_is_one(scope: Scope) -> None:
+    if sum(name == b"host" for name, _ in scope["headers"]) > 1:
+        raise Refusal(400, "there is more than one Host header", "Send one.")
+
+
+def _check_body(headers: Headers) -> None:
+    """Raises `Refusal` where a request brings more than is read, or does not say how much."""
+    if b"transfer-encoding" in headers:
+        raise Refusal(411, "the body's length is not told", "Send it with Content-Length.")
+    if int(headers.get(b"content-length", b"0")) > MAX_BODY_BYTES:
+        raise Refusal(413, f"the body is over {MAX_BODY_BYTES:,} bytes", "Send what /openapi.json describes.")
 
 
 async def _send_empty(send: Send) -> None:

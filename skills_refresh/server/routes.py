@@ -3,27 +3,30 @@ each turn is answered by comparing two versions."""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Query, Request
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from ..encoding import JsonObject, complete_json, health_json, problems_json, skill_details_json, skill_json
-from ..model import Skill, Snapshot
+from ..encoding import JsonObject, complete_json, health_json, problem_json, skill_details_json, skill_json
+from ..model import Snapshot
 from . import answers
-from .bodies import to_json
+from .bodies import accepts_gzip, to_json
 from .context import Context
 from .events import EventHub
 from .refusals import MEDIA_TYPE, Refusal
 from .served import ServedWorkspace
 from .shadows import find_shadows
-from .skill_files import find_file, read_skill_file
-from .stream import EventStream
+from .skill_files import find_file, find_skill, read_skill_file
+from .stream import EventStream, wait_for_disconnect
+from .threads import in_thread
 
 # The longest that a request for a later version waits: shorter than proxies are patient.
 LONGEST_WAIT_S = 60.0
 
+_VERSION = re.compile("[0-9]{1,18}")
 _TEXT = "text/plain; charset=utf-8"
 _MARKDOWN = "text/markdown; charset=utf-8"
 _EVENTS_EXAMPLE = (
@@ -92,17 +95,17 @@ def add_routes(router: APIRouter, context: Context) -> None:
         served, hub = ready(request)
         current = hub.snapshot
         etag = f'W/"{current.version}"'
+        headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if matches(if_none_match, etag):
-            return not_modified(etag)
+            return Response(None, 304, headers)
         before = hub.snapshot_at(since) if since is not None and view == "complete" else None
 
         def make() -> bytes:
             return to_json(_list_json(current) if view == "list" else complete_json(current, before))
 
-        compressed = "gzip" in request.headers.get("accept-encoding", "")
+        compressed = accepts_gzip(request.headers.get("accept-encoding", ""))
         key = (current.version, view, None if before is None else before.version)
         body = await served.bodies.get(key, make, compressed=compressed)
-        headers = {"etag": etag, "cache-control": "no-cache", "vary": "accept-encoding"}
         if body.compressed:
             headers["content-encoding"] = "gzip"
         return Response(body.data, 200, headers, "application/json")
@@ -113,7 +116,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
     async def skill(request: Request, name: str) -> Response:
         """One skill with everything that is known of it."""
         _, hub = ready(request)
-        found = _find(hub.snapshot, name)
+        found = find_skill(hub.snapshot, name)
         shadows = find_shadows(hub.snapshot).get(name, [])
         return Response(to_json(skill_details_json(found) | {"shadows": shadows}), media_type="application/json")
 
@@ -126,7 +129,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
     async def instructions(request: Request, name: str, if_none_match: _Etag = None) -> Response:
         """The text of `SKILL.md` below its frontmatter."""
         _, hub = ready(request)
-        found = _find(hub.snapshot, name)
+        found = find_skill(hub.snapshot, name)
         etag = f'"{found.digest}"'
         if matches(if_none_match, etag):
             return not_modified(etag)
@@ -141,7 +144,9 @@ def add_routes(router: APIRouter, context: Context) -> None:
     async def files(request: Request, name: str) -> Response:
         """Paths, sizes and hashes."""
         _, hub = ready(request)
-        return Response(to_json(skill_details_json(_find(hub.snapshot, name))["files"]), media_type="application/json")
+        return Response(
+            to_json(skill_details_json(find_skill(hub.snapshot, name))["files"]), media_type="application/json"
+        )
 
     @router.get(
         "/v1/skills/{name}/files/{path:path}",
@@ -156,12 +161,12 @@ def add_routes(router: APIRouter, context: Context) -> None:
     async def file(request: Request, name: str, path: str, if_none_match: _Etag = None) -> Response:
         """The content of a file that the skill lists, as the snapshot knows it; its ETag is its sha256."""
         _, hub = ready(request)
-        found = _find(hub.snapshot, name)
+        found = find_skill(hub.snapshot, name)
         listed = find_file(found, path)
         etag = f'"sha256:{listed.sha256}"' if listed.sha256 else f'"{listed.mtime_ns}-{listed.size}"'
         if matches(if_none_match, etag):
             return not_modified(etag)
-        data = await run_in_threadpool(read_skill_file, found, listed, context.settings.allow_link_targets)
+        data = await in_thread(read_skill_file, found, listed, context.settings.allow_link_targets)
         # A download and never a document: a browser must not run what a skill holds.
         headers = {"etag": etag, "content-disposition": "attachment"}
         return Response(data, 200, headers, "application/octet-stream")
@@ -175,9 +180,8 @@ def add_routes(router: APIRouter, context: Context) -> None:
         """The current version, at once or, with `after`, when there is a later one or the time is over."""
         _, hub = ready(request)
         if after is not None:
-            context.check_followers()
             with context.following():
-                await hub.wait_for_newer(after, timeout)
+                await _wait_for_newer(hub, after, timeout, request)
         return Response(to_json(_version_json(hub.snapshot)), media_type="application/json")
 
     @router.get(
@@ -193,9 +197,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
         """Server-sent events: `ready` first, then `changed` and `health` as they happen, `closing` when the server
         ends. An id is a version. After `Last-Event-ID` comes what was missed, or `reset` where that is too long ago."""
         _, hub = ready(request)
-        context.check_followers()
-        known = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-        return EventStream(hub, context.metrics, known)
+        return EventStream(hub, context.following, _version_of(last_event_id))
 
     @router.get("/v1/health", response_model=answers.HealthAnswer, summary="How each root is watched")
     async def health(request: Request) -> Response:
@@ -211,7 +213,12 @@ def add_routes(router: APIRouter, context: Context) -> None:
         served, _ = ready(request)
         return Response(await context.diagnose(served), media_type="application/json")
 
-    @router.post("/v1/refresh", response_model=answers.VersionAnswer, summary="List everything anew")
+    @router.post(
+        "/v1/refresh",
+        response_model=answers.VersionAnswer,
+        responses=refusals(400, 411, 413),
+        summary="List everything anew",
+    )
     async def refresh(request: Request, wanted: answers.RefreshRequest | None = None) -> Response:
         """Lists every directory again, publishes if anything differs, and answers with the version."""
         served, _ = ready(request)
@@ -240,11 +247,22 @@ def not_modified(etag: str) -> Response:
     return Response(status_code=304, headers={"etag": etag})
 
 
-def _find(snapshot: Snapshot, name: str) -> Skill:
-    found = snapshot.skills.get(name)
-    if found is None:
-        raise Refusal(404, f"there is no skill {name[:100]!r}", "Ask for the snapshot to see which there are.")
-    return found
+async def _wait_for_newer(hub: EventHub, version: int, timeout: float, request: Request) -> None:
+    """Waits as the hub does, but no longer than there is somebody who waits for the answer."""
+    gone = asyncio.ensure_future(wait_for_disconnect(request.receive))
+    newer = asyncio.ensure_future(hub.wait_for_newer(version, timeout))
+    try:
+        await asyncio.wait({gone, newer}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        newer.cancel()
+
+
+def _version_of(last_event_id: str | None) -> int | None:
+    """The version that a `Last-Event-ID` names; 0, which there never was, where it is none of ours."""
+    if not last_event_id:
+        return None
+    return int(last_event_id) if _VERSION.fullmatch(last_event_id) else 0
 
 
 def _version_json(snapshot: Snapshot) -> JsonObject:
@@ -254,4 +272,5 @@ def _version_json(snapshot: Snapshot) -> JsonObject:
 def _list_json(snapshot: Snapshot) -> JsonObject:
     shadows = find_shadows(snapshot)
     skills = [skill_json(skill) | {"shadows": shadows.get(name, [])} for name, skill in snapshot.skills.items()]
-    return {**_version_json(snapshot), "skills": skills, "problems": problems_json(snapshot.problems)}
+    problems = [problem_json(found) | {"cure": found.cure} for found in snapshot.problems]
+    return {**_version_json(snapshot), "skills": skills, "problems": problems}

@@ -25,12 +25,13 @@ from .connections import Connection, allow_many_connections
 from .context import Context
 from .events import PING_S
 from .served import ServedWorkspace
-from .sockets import describe
+from .sockets import BACKLOG, describe
 from .systemd import notify, notify_reloading, watchdog_seconds
+from .threads import in_thread
 
-# Ending takes two seconds at most: so long for answers that are under way, and what is left for the engine.
-GRACE_S = 1
-PATIENCE_S = 1.3
+# Ending takes two seconds at most: so long for answers that are under way, and for the engine and all else.
+GRACE_S = 0.8
+PATIENCE_S = 0.5
 
 _log = logging.getLogger("skills_refresh.server")
 
@@ -62,15 +63,18 @@ class Service:
                 app,
                 http=Connection,
                 ws="none",
+                backlog=BACKLOG,
                 lifespan="off",
                 log_config=None,
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
-                timeout_graceful_shutdown=GRACE_S,
             )
         )
         self._ending = asyncio.Event()
+        # One after another: the first reading, and each that a SIGHUP asks for.
+        self._opening = asyncio.Lock()
+        self._reload_wanted = False
         self._reloading: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -91,17 +95,20 @@ class Service:
                 await asyncio.wait({ending, serving}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             await self._end(serving, [opening, ending, *repeating])
+        if serving.done():
+            serving.result()
 
     async def _open(self, where: str) -> None:
         _log.info("listening at %s", where)
-        for name, roots in self._wanted().items():
-            self._served[name].follow(await self._start(self._engine, name, roots))
+        async with self._opening:
+            for name, roots in self._wanted().items():
+                self._served[name].follow(await self._start(self._engine, name, roots))
         skills = sum(served.hub is not None and len(served.hub.snapshot.skills) for served in self._served.values())
         _log.info("serving %d skills at %s; Ctrl-C ends it", skills, where)
         notify(READY=1, STATUS=f"serving {skills} skills")
 
     async def _start(self, engine: Engine, name: str, roots: tuple[Root, ...]) -> Workspace:
-        return await asyncio.to_thread(engine.open, roots, name=name)
+        return await in_thread(engine.open, roots, name=name)
 
     def _wanted(self) -> Mapping[str, tuple[Root, ...]]:
         return {"": self._config.roots, **self._config.workspaces}
@@ -124,15 +131,23 @@ class Service:
     # -- SIGHUP -------------------------------------------------------------------------------------------------------
 
     def _reload_soon(self) -> None:
+        self._reload_wanted = True
         if self._reloading is None or self._reloading.done():
-            self._reloading = asyncio.create_task(self._reload())
+            self._reloading = asyncio.create_task(self._reload_while_wanted())
+
+    async def _reload_while_wanted(self) -> None:
+        """What was written while the configuration was being read comes with a signal of its own, and is read too."""
+        async with self._opening:
+            while self._reload_wanted:
+                self._reload_wanted = False
+                await self._reload()
 
     async def _reload(self) -> None:
         """Reads the configuration again. Who follows a workspace sees one change; where something is wrong with the
         configuration, everything stays as it is."""
         notify_reloading()
         try:
-            await self._follow_config(await asyncio.to_thread(self._read_config))
+            await self._follow_config(await in_thread(self._read_config))
             _log.info("the configuration was read again")
         except SkillsRefreshError as error:
             _log.error("the configuration cannot be used, so nothing was changed: %s", error)
@@ -145,25 +160,31 @@ class Service:
         other_settings = config.settings != self._config.settings
         engine = Engine(config.settings) if other_settings else before
         wanted = {"": config.roots, **config.workspaces}
-        opened = {
-            name: await self._start(engine, name, roots)
-            for name, roots in wanted.items()
-            if other_settings or roots != known.get(name)
-        }
+        opened: dict[str, Workspace] = {}
+        try:
+            for name, roots in wanted.items():
+                if other_settings or roots != known.get(name):
+                    opened[name] = await self._start(engine, name, roots)
+        except BaseException:
+            for workspace in opened.values():
+                workspace.close()
+            if other_settings:
+                engine.close()
+            raise
         self._engine, self._config, self._context.settings = engine, config, config.settings
         for name, workspace in opened.items():
             if name not in self._served:
                 self._context.add(ServedWorkspace(name))
             replaced = self._served[name].follow(workspace)
             if replaced is not None:
-                await asyncio.to_thread(replaced.close)
+                await in_thread(replaced.close)
         for name in self._served.keys() - wanted.keys():
             gone = self._served.pop(name)
             gone.close()
             if gone.workspace is not None:
-                await asyncio.to_thread(gone.workspace.close)
+                await in_thread(gone.workspace.close)
         if other_settings:
-            await asyncio.to_thread(before.close)
+            await in_thread(before.close)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
@@ -173,18 +194,33 @@ class Service:
         for served in self._served.values():
             served.close()
         self._server.should_exit = True
+        if self._reloading is not None:
+            others.append(self._reloading)
         for task in others:
             task.cancel()
-        await asyncio.wait({serving}, timeout=PATIENCE_S)
-        await asyncio.to_thread(self._engine.close)
+        closing = asyncio.create_task(in_thread(self._engine.close))
+        await asyncio.wait({serving}, timeout=GRACE_S)
+        self._server.drop_all()
+        await asyncio.wait({serving, closing}, timeout=PATIENCE_S)
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server without its signal handlers: the service has its own."""
+    """uvicorn's server without its signal handlers: the service has its own.
+
+    Nor does it wait for answers by its own clock: it would log each that it cancels as a failure.
+    """
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def drop_all(self) -> None:
+        """Drops what is still connected, and ends what is still being answered."""
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, Connection):
+                connection.drop()
+        for task in tuple(self.server_state.tasks):
+            task.cancel()
 
 
 def run(make_service: Callable[[], Service]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..changes import compare
 from ..health import RootHealth
@@ -12,6 +13,7 @@ from ..model import SkillsChanged, Snapshot
 from ..workspace import Workspace
 from .bodies import Bodies
 from .events import EventHub, encode_change, encode_health
+from .threads import call_soon
 
 
 class ServedWorkspace:
@@ -25,6 +27,9 @@ class ServedWorkspace:
         self.hub: EventHub | None = None
         self.bodies = Bodies()
         self.workspace: Workspace | None = None
+        # One refresh at a time, and when the last one began.
+        self.looking = asyncio.Lock()
+        self.looked_from: dict[str, float] = {}
         self._unsubscribe: Callable[[], None] = lambda: None
 
     @property
@@ -44,10 +49,10 @@ class ServedWorkspace:
             self._replace(self.hub, first)
 
         def on_change(change: SkillsChanged) -> None:  # on the listener's thread, where encoding holds up nobody
-            _call_soon(loop, self._on_change, workspace, change, encode_change(change))
+            call_soon(loop, self._on_change, workspace, change, encode_change(change))
 
         def on_health(health: RootHealth) -> None:  # on the engine's thread, which must not be held up
-            _call_soon(loop, self._on_health, workspace, health)
+            call_soon(loop, self._on_health, workspace, health)
 
         end_changes = workspace.subscribe(on_change, since=first.version, name="server")
         end_health = workspace.subscribe_health(on_health)
@@ -70,7 +75,10 @@ class ServedWorkspace:
             self.hub.close()
 
     def _replace(self, hub: EventHub, first: Snapshot) -> None:
-        change = compare(hub.snapshot, first, workspace=self.name, reason="config")
+        compared = compare(hub.snapshot, first, workspace=self.name, reason="config")
+        # Everything was read anew; of what is the same as before nobody need hear.
+        told = tuple(item for item in compared.changes if item.kind != "changed" or item.aspects)
+        change = replace(compared, changes=told)
         hub.change(change, encode_change(change))
         for health in self.health():
             hub.tell(encode_health(health))
@@ -82,10 +90,3 @@ class ServedWorkspace:
     def _on_health(self, workspace: Workspace, health: RootHealth) -> None:
         if workspace is self.workspace and self.hub is not None:
             self.hub.tell(encode_health(health))
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, function: Callable[..., None], *arguments: object) -> None:
-    try:
-        loop.call_soon_threadsafe(function, *arguments)
-    except RuntimeError:
-        pass  # the loop was closed: the server has ended

@@ -12,17 +12,30 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..filters import SKILL_FILE
-from ..model import Skill, SkillFile
+from ..model import Skill, SkillFile, Snapshot
 from ..opening import DirectoryOpener, is_below
 from ..reading import FileEntry, read_target
 from .refusals import Refusal
 
 # Files up to this size are served. Larger ones are no reading for a model.
 MAX_SERVED_BYTES = 16_000_000
+# What the guard leaves of a slash that was encoded.
+ENCODED_SLASH = "%2F"
+
+
+def find_skill(snapshot: Snapshot, name: str) -> Skill:
+    """The skill called `name`, as it stands in an address: a slash in it is encoded. Raises `Refusal` where there is
+    none."""
+    found = snapshot.skills.get(name.replace(ENCODED_SLASH, "/"))
+    if found is None:
+        raise Refusal(404, f"there is no skill {name[:100]!r}", "Ask for the snapshot to see which there are.")
+    return found
 
 
 def find_file(skill: Skill, path: str) -> SkillFile:
-    """The relevant file of `skill` at the relative `path`. Raises `Refusal` where there is none."""
+    """The relevant file of `skill` at the relative `path`, in which slashes may be encoded. Raises `Refusal` where
+    there is none."""
+    path = path.replace(ENCODED_SLASH, "/")
     found = next((file for file in skill.files if file.path == path), None)
     if found is None:
         raise Refusal(404, f"the skill {skill.name!r} has no relevant file of this path", "Ask for its list of files.")

@@ -33,10 +33,7 @@ def listen(address: Address) -> list[socket.socket]:
     if passed:
         return passed
     if address.fd is not None:
-        try:
-            return [socket.socket(fileno=address.fd)]
-        except OSError as error:
-            raise ConfigError(f"--fd {address.fd}: {error.strerror}; pass a socket that listens") from error
+        return [_take(address.fd)]
     if address.uds is not None:
         return [_listen_at_file(address.uds)]
     return _listen_at_host(address.host, address.port)
@@ -57,12 +54,23 @@ def is_private(listener: socket.socket) -> bool:
     return not isinstance(name, tuple) or ipaddress.ip_address(name[0]).is_loopback
 
 
+def _take(descriptor: int) -> socket.socket:
+    try:
+        listener = socket.socket(fileno=descriptor)
+    except (OSError, OverflowError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"--fd {descriptor}: {reason}; pass a socket that listens") from error
+    if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        raise ConfigError(f"--fd {descriptor}: does not listen; pass a socket that does")
+    return listener
+
+
 def _listen_at_host(host: str, port: int) -> list[socket.socket]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         family, _, _, _, where = found[0]
         listener = socket.create_server(where[:2], family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         cure = "choose another --port, or 0 for any" if taken else "choose another --host"
         reason = getattr(error, "strerror", None) or error
@@ -97,8 +105,11 @@ def _remove_stale(path: Path) -> None:
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        asking.setblocking(False)  # one that is too busy to answer is there too
         try:
             asking.connect(str(path))
+        except BlockingIOError:
+            pass
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .events import EventHub, Subscriber
-from .metrics import Metrics
 
 # An event may be large and its reader slow: in pieces, no more than one of them waits in the connection's buffer.
 PIECE_BYTES = 65_536
@@ -19,24 +20,30 @@ _HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store", "x
 
 
 class EventStream(Response):
-    """A response with the events of `hub`, from after `last_event_id` on."""
+    """A response with the events of `hub`, from after `last_event_id` on. `following` counts it as long as it lasts,
+    or raises `Refusal`."""
 
-    def __init__(self, hub: EventHub, metrics: Metrics, last_event_id: int | None) -> None:
+    def __init__(
+        self, hub: EventHub, following: Callable[[], AbstractContextManager[None]], last_event_id: int | None
+    ) -> None:
         super().__init__(headers=_HEADERS)
         self._hub = hub
-        self._metrics = metrics
+        self._following = following
         self._last_event_id = last_event_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends events until the reader goes, is cut off, or the server ends."""
+        with self._following():
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         del self.headers["content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         task = asyncio.current_task()
         assert task is not None, "an ASGI server runs each request in a task"
         subscriber = self._hub.subscribe(self._last_event_id, task.cancel)
-        gone = asyncio.ensure_future(_wait_for_disconnect(receive))
+        gone = asyncio.ensure_future(wait_for_disconnect(receive))
         gone.add_done_callback(lambda _: subscriber.leave())
-        self._metrics.following += 1
         try:
             await _send_all(subscriber, send)
         except asyncio.CancelledError:
@@ -44,7 +51,6 @@ class EventStream(Response):
                 raise
             _drop(scope)
         finally:
-            self._metrics.following -= 1
             self._hub.unsubscribe(subscriber)
             gone.cancel()
 
@@ -57,7 +63,8 @@ async def _send_all(subscriber: Subscriber, send: Send) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
+async def wait_for_disconnect(receive: Receive) -> None:
+    """Returns when the reader has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
 

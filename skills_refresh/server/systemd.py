@@ -38,7 +38,7 @@ def notify_reloading() -> None:
 def watchdog_seconds() -> float | None:
     """How often systemd wants to hear `WATCHDOG=1`: twice as often as it asks for; None where it does not."""
     microseconds, process = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
-    if not microseconds.isdigit() or (process and process != str(os.getpid())):
+    if not microseconds.isdigit() or int(microseconds) == 0 or (process and process != str(os.getpid())):
         return None
     return int(microseconds) / 1_000_000 / 2
 
