@@ -78,7 +78,7 @@ def measure_many(bench: Bench) -> list[Row]:
         ),
         Row("many", "… median", statistics.median(spread), "ms"),
         at_most("many", "… memory of the server (VmHWM)", memory, "MB", 200),
-        at_most("many", "… descriptors of the server", before + more, "descriptors", SUBSCRIBERS + 24),
+        at_most("many", "… descriptors of the server", before + more, "descriptors", SUBSCRIBERS + 12),
         Row("many", "… descriptors without subscribers", before, "descriptors"),
     ]
 
