@@ -20,7 +20,10 @@ from .guard import Guard
 from .page import add_page
 from .probes import add_probes
 from .refusals import Refusal
-from .routes import add_routes, refusals
+from .responses import refusals
+from .routes import add_routes
+from .skill_routes import add_skill_routes
+from .watching_routes import add_watching_routes
 
 _DESCRIPTION = """The skills of one or more directories, current at every moment.
 
@@ -57,6 +60,8 @@ def create_app(context: Context, access: Access) -> ASGIApp:
 
 def _add_all(router: APIRouter, context: Context) -> None:
     add_routes(router, context)
+    add_skill_routes(router, context)
+    add_watching_routes(router, context)
     add_discovery(router, context)
     add_page(router)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal
 
+from starlette.requests import Request
+
 from ..diagnosis import diagnose
 from ..encoding import path_json
 from ..errors import SkillsRefreshError
@@ -17,13 +19,12 @@ from ..settings import Settings
 from ..watching.limits import kernel_watches, limit_for
 from ..workspace import Workspace
 from .bodies import to_json
+from .events import EventHub
 from .metrics import Metrics
 from .refusals import Refusal
 from .served import ServedWorkspace
 from .threads import in_thread
 
-# How many may follow at once, each with a connection of its own.
-MAX_FOLLOWERS = 2_000
 # Looking closely reads every root anew: once in so many seconds, however many ask.
 DIAGNOSIS_S = 60.0
 # How long to wait for the listener that brings a snapshot here, before looking whether the workspace was replaced.
@@ -53,6 +54,13 @@ class Context:
         if found is None:
             raise Refusal(404, f"there is no workspace {name[:100]!r}", "The configuration names those that there are.")
         return found
+
+    def ready(self, request: Request) -> tuple[ServedWorkspace, EventHub]:
+        """The workspace that `request` names, and its events. Raises `Refusal` where there is none, or none yet."""
+        served = self.served(request.path_params.get("workspace", ""))
+        if served.hub is None:
+            raise Refusal(503, "skills are being read for the first time", "Ask again in a second.", retry_after=1)
+        return served, served.hub
 
     @contextmanager
     def following(self) -> Iterator[None]:

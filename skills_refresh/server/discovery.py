@@ -19,8 +19,7 @@ from .archives import can_archive, make_archive
 from .bodies import to_json
 from .context import Context
 from .refusals import Refusal
-from .routes import NOT_MODIFIED, matches, not_modified, refusals, text
-from .served import ServedWorkspace
+from .responses import NOT_MODIFIED, matches, not_modified, refusals, text
 from .skill_files import find_skill
 from .threads import in_thread
 
@@ -33,12 +32,6 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     """Adds the index and what it leads to."""
     # By workspace. Each is replaced as a whole: several threads may make an index at once.
     digests: dict[str, dict[str, tuple[Skill, str]]] = {}
-
-    def find(request: Request) -> tuple[ServedWorkspace, Snapshot]:
-        served = context.served(request.path_params.get("workspace", ""))
-        if served.hub is None:
-            raise Refusal(503, "skills are being read for the first time", "Ask again in a second.", retry_after=1)
-        return served, served.hub.snapshot
 
     def digest_of(skill: Skill, known: tuple[Skill, str] | None) -> tuple[Skill, str] | None:
         if known is not None and known[0] is skill:
@@ -67,7 +60,8 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     @router.get(PATH + "/index.json", response_model=answers.IndexAnswer, summary="What can be installed")
     async def index(request: Request) -> Response:
         """The skills that there are, with the place and the digest of each."""
-        served, current = find(request)
+        served, hub = context.ready(request)
+        current = hub.snapshot
         # Kept for this version, so that many who ask at once do not make as many archives of everything.
         body = await served.bodies.get(
             (current.version, "index"), lambda: index_of(served.name, current), compressed=False
@@ -82,7 +76,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     )
     async def skill_file(request: Request, name: str) -> Response:
         """The bytes of `SKILL.md`."""
-        found = find_skill(find(request)[1], name)
+        found = find_skill(context.ready(request)[1].snapshot, name)
         etag = f'"{found.digest}"'
         if matches(request.headers.get("if-none-match"), etag):
             return not_modified(etag)
@@ -96,7 +90,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     )
     async def skill_archive(request: Request, name: str) -> Response:
         """All relevant files of a skill that has more than its `SKILL.md`."""
-        found = find_skill(find(request)[1], name)
+        found = find_skill(context.ready(request)[1].snapshot, name)
         if not can_archive(found):
             raise Refusal(404, f"the skill {name!r} is not offered as an archive", "Take its SKILL.md.")
         data = await in_thread(make_archive, found, context.settings.allow_link_targets)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from .access import PAGE_PATHS
-from .routes import matches, not_modified
+from .responses import matches, not_modified
 
 _MEDIA_TYPES = {
     "html": "text/html; charset=utf-8",

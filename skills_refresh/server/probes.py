@@ -9,7 +9,7 @@ from ..encoding import path_json
 from . import answers
 from .bodies import to_json
 from .context import Context
-from .routes import refusals, text
+from .responses import refusals, text
 from .served import ServedWorkspace
 
 _METRICS_EXAMPLE = 'skills_refresh_skills{workspace=""} 3.0\n'

@@ -17,7 +17,7 @@ from .threads import call_soon
 
 
 class ServedWorkspace:
-    """The workspace that is served below `prefix`, with its events and its encoded snapshots.
+    """The workspace called `name`, with its events and its encoded snapshots.
 
     `hub` is None until the first snapshot is there. All methods belong to the event loop.
     """
@@ -31,11 +31,6 @@ class ServedWorkspace:
         self.looking = asyncio.Lock()
         self.looked_from: dict[str, float] = {}
         self._unsubscribe: Callable[[], None] = lambda: None
-
-    @property
-    def prefix(self) -> str:
-        """The path below which it is served."""
-        return f"/w/{self.name}" if self.name else ""
 
     def follow(self, workspace: Workspace) -> Workspace | None:
         """Serves `workspace`, which was started, from now on; returns the one that was served before."""

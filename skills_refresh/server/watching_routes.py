@@ -1,0 +1,45 @@
+"""The routes that tell how skills are watched, and those that ask for another look."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from ..encoding import health_json
+from . import answers
+from .context import Context
+from .responses import json_response, refusals, version_json
+
+
+def add_watching_routes(router: APIRouter, context: Context) -> None:
+    """Adds them to `router`."""
+
+    @router.get("/v1/health", response_model=answers.HealthAnswer, summary="How each root is watched")
+    async def health(request: Request) -> Response:
+        """Mode, reason and cure of each root."""
+        served, _ = context.ready(request)
+        return json_response({"roots": [health_json(root) for root in served.health()]})
+
+    @router.get("/v1/doctor", response_model=answers.DoctorAnswer, summary="What watching costs, and what is left out")
+    async def doctor(request: Request) -> Response:
+        """What `skills-refresh doctor` tells; it takes a while, and is told anew once a minute at most."""
+        served, _ = context.ready(request)
+        return Response(await context.diagnose(served), media_type="application/json")
+
+    @router.post(
+        "/v1/refresh",
+        response_model=answers.VersionAnswer,
+        responses=refusals(400, 411, 413),
+        summary="List everything anew",
+    )
+    async def refresh(request: Request, wanted: answers.RefreshRequest | None = None) -> Response:
+        """Lists every directory again, publishes if anything differs, and answers with the version."""
+        served, _ = context.ready(request)
+        reason = "manual" if wanted is None else wanted.reason
+        return json_response(version_json(await context.refresh(served, reason)))
+
+    @router.post("/v1/sync", response_model=answers.VersionAnswer, summary="A barrier")
+    async def sync(request: Request) -> Response:
+        """Answers with a version that holds everything that was written before. Cheaper than listing anew."""
+        served, _ = context.ready(request)
+        return json_response(version_json(await context.sync(served)))
