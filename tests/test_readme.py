@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,14 @@ def test_the_python_runs(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    SkillsRoot(tmp_path / "examples/skills").add("pdf")
-    exec(compile(code, "README.md", "exec"), {})
+    root = SkillsRoot(tmp_path / "examples/skills")
+    root.add("pdf")
+    with ExitStack() as stack:
+        if "connect(" in code:
+            from .serving import Server
+
+            code = code.replace("http://127.0.0.1:8765", stack.enter_context(Server(root.path)).url)
+        exec(compile(code, "README.md", "exec"), {})
     assert capsys.readouterr().out
 
 
