@@ -21,6 +21,12 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 Opener = Callable[..., Workspace]
 
 
+@pytest.fixture(autouse=True)
+def no_engine_is_still_ending() -> None:
+    """One of a test before gives its watches back a moment after it was closed."""
+    wait_for(lambda: not any("skills-refresh" in thread.name for thread in threading.enumerate()))
+
+
 def heavy(root: SkillsRoot) -> None:
     """A skill with a virtual environment and one with an icon pack."""
     root.add("pdf", files={f".venv/lib/python/site-packages/p{number}/m.py": "x" for number in range(200)})
