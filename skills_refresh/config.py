@@ -211,7 +211,9 @@ def _workspaces(source: str, value: object, base: Path) -> dict[str, tuple[Root,
             raise ConfigError(f"{source}: workspaces holds {name!r}; a name has letters, digits, - and _ alone")
         roots = table.get("roots") if isinstance(table, Mapping) and table.keys() == {"roots"} else None
         if not isinstance(roots, list) or not roots:
-            raise ConfigError(f"{source}: workspaces.{name} is {table!r}; it must be a table with roots = [DIR, …]")
+            unknown = next((key for key in table if key != "roots"), None) if isinstance(table, Mapping) else None
+            what = f"holds {unknown!r}" if unknown is not None else f"is {table!r}"
+            raise ConfigError(f"{source}: workspaces.{name} {what}; it must be a table with roots = [DIR, …]")
         found[name] = tuple(dict.fromkeys(_root(source, item, base) for item in roots))
     return found
 

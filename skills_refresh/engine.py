@@ -70,13 +70,14 @@ class Engine:
         self._ended = ""
         _engines.add(self)
 
-    def open(self, roots: Roots = (), *, name: str = "") -> Workspace:
+    def open(self, roots: Roots = (), *, name: str = "", after: int = 0) -> Workspace:
         """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
         none are given.
 
-        Returns when the first snapshot is there. `name` stands in changes and logs.
+        Returns when the first snapshot is there. `name` stands in changes and logs. Versions are greater than `after`:
+        for a workspace that takes the place of another.
         """
-        return Workspace(self, resolve_roots(roots), name=name, on_close=lambda: None).start()
+        return Workspace(self, resolve_roots(roots), name=name, after=after, on_close=lambda: None).start()
 
     def close(self) -> None:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being

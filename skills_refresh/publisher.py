@@ -20,7 +20,7 @@ class Publisher:
         self.workspace = workspace
         self.roots = roots
         self._resolver = Resolver()
-        self._versions = VersionCounter(clock.wall_ms)
+        self._versions = VersionCounter(clock.wall_ms, after=workspace._after)
 
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched, in the order of the roots. Safe from any thread."""

@@ -18,17 +18,17 @@ class VersionCounter:
     must never take a snapshot of this run for an older one. Where the clock stands still or jumps back, the counter
     goes on by one. Safe from any thread.
 
-    `clock_ms` returns milliseconds since the epoch; another one is for tests.
+    `clock_ms` returns milliseconds since the epoch; another one is for tests. All are greater than `after`.
     """
 
-    def __init__(self, clock_ms: Callable[[], int] = _wall_clock_ms) -> None:
+    def __init__(self, clock_ms: Callable[[], int] = _wall_clock_ms, *, after: int = 0) -> None:
         self._clock_ms = clock_ms
         self._lock = threading.Lock()
-        self._current = 0
+        self._current = after
 
     @property
     def current(self) -> int:
-        """The version given out last; 0 before the first."""
+        """The version given out last; `after` before the first."""
         return self._current
 
     def next(self) -> int:

@@ -49,9 +49,12 @@ class Workspace:
     A context manager, for `with` and `async with`: it starts on entering and closes on leaving.
     """
 
-    def __init__(self, host: Host, roots: Sequence[Root], *, name: str = "", on_close: Callable[[], None]) -> None:
+    def __init__(
+        self, host: Host, roots: Sequence[Root], *, name: str = "", after: int = 0, on_close: Callable[[], None]
+    ) -> None:
         self.roots = tuple(roots)
         self.name = name
+        self._after = after
         self._host = host
         self._on_close = on_close
         self._listeners = ListenerRegistry(name)

@@ -238,7 +238,7 @@ def test_a_token_is_asked_for_and_never_shown(
     caplog.set_level(logging.DEBUG)
     shown = []
     with Server(skills_root.path, token="right-secret") as server:
-        with pytest.raises(ServerError, match="asks for a token; Give the server's token"):
+        with pytest.raises(ServerError, match=r"asks for a token\. Give the server's token"):
             connect(server.url).start()
         refused = connect(server.url, token="wrong-secret")
         with pytest.raises(ServerError, match="refuses the token") as caught:

@@ -17,7 +17,7 @@ import pytest
 from skills_refresh import scan
 
 from .conftest import SkillsRoot, skill_text, wait_for
-from .serving import Server, following, httpx
+from .serving import Server, following, httpx, prepared
 
 
 @pytest.fixture
@@ -158,7 +158,10 @@ def test_a_version_that_is_far_ahead_is_waited_for_through_others(server: Server
         began = time.monotonic()
         skills_root.add("new")
         changed = follower.until("changed")
-        assert str(changed.id).encode() in asked.recv(65_536)
+        answer = b""
+        while b"digest" not in answer:
+            answer += asked.recv(65_536)
+        assert str(changed.id).encode() in answer
         assert time.monotonic() - began > 0.9
         asked.close()
 
@@ -236,6 +239,37 @@ def test_a_slash_in_a_name_is_encoded(skills_root: SkillsRoot) -> None:
         served = server.get(f"/.well-known/agent-skills/{entry['url']}").content
         assert entry["digest"] == f"sha256:{hashlib.sha256(served).hexdigest()}"
         assert server.get("/v1/skills/team/pdf").status_code == 404
+
+
+def test_what_only_looks_like_an_encoded_slash_is_a_name_of_its_own(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf", files={"a/b.md": "in a\n", "a%2Fb.md": "its name\n", "50%25.md": "percent\n"})
+    with Server(skills_root.path) as server:
+        assert server.get("/v1/skills/pdf/files/a/b.md").text == "in a\n"
+        assert server.get("/v1/skills/pdf/files/a%2fb.md").text == "in a\n"
+        assert server.get("/v1/skills/pdf/files/a%252Fb.md").text == "its name\n"
+        assert server.get("/v1/skills/pdf/files/50%2525.md").text == "percent\n"
+
+
+def test_head_answers_as_get_does_without_a_body(server: Server) -> None:
+    for path in ("/", "/v1/prompt", "/v1/snapshot", "/v1/events", "/healthz", "/v1/skills/tool/files/scripts/run.py"):
+        answer = server.request("HEAD", path)
+        assert (answer.status_code, answer.content) == (200, b""), path
+        if path != "/v1/events":
+            assert answer.headers["content-length"] == server.get(path).headers["content-length"], path
+
+
+def test_a_skill_with_a_file_that_cannot_be_read_stays_in_the_index(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf", files={"secret.md": "x"})
+    unreadable = (
+        "from skills_refresh.server import skill_files; real = skill_files.read_target\n"
+        "from skills_refresh.reading import FileEntry\n"
+        "refused = FileEntry(None, error=('unreadable', 'cannot be read: Permission denied'))\n"
+        "skill_files.read_target = lambda path, *rest: refused if 'secret' in path else real(path, *rest)"
+    )
+    with Server(skills_root.path, command=prepared(unreadable)) as server:
+        assert server.get("/v1/skills/pdf/files/secret.md").status_code == 403
+        entry = server.get("/.well-known/agent-skills/index.json").json()["skills"][0]
+        assert (entry["name"], entry["type"]) == ("pdf", "skill-md")
 
 
 def test_refusals_are_problem_details_with_a_cure(server: Server) -> None:

@@ -61,15 +61,32 @@ def test_no_more_follow_than_may_when_they_all_come_at_once(root: SkillsRoot) ->
         assert (answers.count(b"HTTP/1.1 200"), answers.count(b"HTTP/1.1 503")) == (5, 55)
 
 
-def test_requests_beyond_the_bound_are_told_to_come_later(root: SkillsRoot) -> None:
-    unfinished = b"POST /v1/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
-    with Server(root.path) as server, ExitStack() as stack:
-        for _ in range(256):
-            stack.enter_context(server.open()).sendall(unfinished)
+def test_requests_beyond_the_bound_are_told_to_come_later_until_who_does_not_read_is_dropped(root: SkillsRoot) -> None:
+    (root.path / "pdf/large.md").write_bytes(b"x" * 15_000_000)
+    few = "from skills_refresh.server import guard, pieces; guard.MAX_REQUESTS, pieces.PATIENCE_S = 8, 2.0"
+    with Server(root.path, command=prepared(few)) as server, ExitStack() as stack:
+        for _ in range(8):
+            asking = stack.enter_context(server.open())
+            asking.sendall(b"GET /v1/skills/pdf/files/large.md HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_for(lambda: server.get("/v1/prompt").status_code == 503)
         assert server.get("/v1/prompt").headers["retry-after"] == "1"
-        stack.close()
+        assert server.get("/healthz").status_code == 200
         wait_for(lambda: server.get("/v1/prompt").status_code == 200)
+
+
+def test_bodies_and_headers_that_never_come_keep_nobody_waiting(root: SkillsRoot) -> None:
+    soon = "from skills_refresh.server import connections, guard; guard.BODY_S, connections.HEAD_S = 1.0, 2.0"
+    unfinished = b"POST /v1/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with Server(root.path, command=prepared(soon)) as server, ExitStack() as stack:
+        asking = [stack.enter_context(server.open()) for _ in range(300)]
+        for each in asking:
+            each.sendall(unfinished)
+        silent = stack.enter_context(server.open())
+        silent.sendall(b"GET /v1/prompt HTTP/1.1\r\nHost: ")
+        assert server.get("/v1/prompt").status_code == 200
+        assert b" 408 " in asking[-1].recv(65_536)
+        with pytest.raises(ConnectionResetError):
+            assert silent.recv(1) == b"anything"
 
 
 def test_another_address_than_the_loopback_needs_a_token(root: SkillsRoot, tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ def test_the_metrics_can_be_parsed_and_do_not_grow_with_what_is_asked(server: Se
         server.request(("PUT", "PATCH", "DELETE")[number % 3], f"/v1/prompt?{number}")
     families = {family.name: family for family in text_string_to_metric_families(server.get("/metrics").text)}
     routes = {sample.labels["route"] for sample in families["skills_refresh_requests"].samples}
-    assert routes == {"", "/v1/skills/{name}", "/v1/skills/{name}/files/{path:path}", "/v1/prompt"}
+    assert routes == {"other", "/v1/skills/{name}", "/v1/skills/{name}/files/{path:path}", "/v1/prompt"}
     total = {sample.labels["route"]: sample.value for sample in families["skills_refresh_requests"].samples
              if sample.name.endswith("_total") and sample.labels["status"] == "404"}  # fmt: skip
     assert total["/v1/skills/{name}"] == 30

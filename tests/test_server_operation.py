@@ -67,6 +67,18 @@ def test_a_socket_file_is_its_owners_alone_and_gone_at_the_end(root: SkillsRoot,
     assert file.read_text(encoding="utf-8") == "of somebody"
 
 
+def test_the_socket_file_of_another_server_is_left_alone(root: SkillsRoot, short: Path) -> None:
+    path = short / "s"
+    with Server(root.path, at=("--uds", str(path))) as first:
+        path.unlink()
+        with Server(root.path, at=("--uds", str(path))) as second:
+            assert first.stop() == 0
+            with socket.socket(socket.AF_UNIX) as asking:
+                asking.connect(str(path))
+            assert second.stop() == 0
+            assert not path.exists()
+
+
 def test_a_descriptor_that_listens_is_taken(root: SkillsRoot) -> None:
     with socket.create_server(("127.0.0.1", 0)) as passed:
         number = passed.fileno()
@@ -138,7 +150,7 @@ def test_a_root_that_must_be_there_and_is_not_makes_it_unready_and_no_more(tmp_p
 
 
 def test_without_the_extra_the_command_says_how_to_get_it() -> None:
-    for module in ("fastapi", "uvicorn", "httptools", "prometheus_client"):
+    for module in ("fastapi", "starlette", "uvicorn", "httptools", "pydantic", "prometheus_client"):
         hide = prepared(f"import sys; sys.modules[{module!r}] = None")
         done = _run(command=hide)
         assert (done.returncode, done.stdout, done.stderr) == (2, "", "pip install 'skills-refresh[serve]'\n")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from .conftest import SkillsRoot, wait_for
-from .serving import Server, following
+from .serving import Server, following, prepared
 
 ENDS_WITHIN_S = 2.0
 
@@ -128,3 +128,44 @@ def _configure(directory: Path, *, roots: list[str], alice: list[str] | None = N
         text += f"[workspaces.alice]\nroots = {json.dumps(alice)}\n"
     (directory / "new.toml").write_text(text, encoding="utf-8")
     return (directory / "new.toml").replace(directory / "config.toml")
+
+
+def test_the_file_of_the_token_is_read_again_too(skills_root: SkillsRoot, tmp_path: Path) -> None:
+    secret = tmp_path / "token"
+    secret.write_text("first", encoding="utf-8")
+    with Server("--token-file", secret, skills_root.path, environment={}) as server:
+        secret.write_text("second", encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        asked = {"authorization": "Bearer second"}
+        wait_for(lambda: server.get("/v1/prompt", headers=asked).status_code == 200)
+        assert server.get("/v1/prompt", headers={"authorization": "Bearer first"}).status_code == 401
+        secret.write_text("", encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("is empty; write a token into it")
+        assert server.get("/v1/prompt", headers=asked).status_code == 200
+
+
+def test_a_configuration_that_is_gone_changes_nothing(tmp_path: Path) -> None:
+    SkillsRoot(tmp_path / "skills").add("pdf")
+    (tmp_path / "skills-refresh.toml").write_text("roots = ['skills']", encoding="utf-8")
+    with Server(cwd=tmp_path) as server:
+        (tmp_path / "skills-refresh.toml").unlink()
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("skills-refresh.toml: is not there any more")
+        assert [skill["name"] for skill in server.get("/v1/snapshot").json()["skills"]] == ["pdf"]
+
+
+def test_versions_go_on_where_the_clock_was_set_back_before_a_reload(tmp_path: Path) -> None:
+    SkillsRoot(tmp_path / "skills").add("pdf")
+    _configure(tmp_path, roots=[str(tmp_path / "skills")])
+    back = (
+        "import time; from skills_refresh import versions; calls = []\n"
+        "def clock():\n    calls.append(0)\n    return 10**15 - len(calls)\n"
+        "versions.VersionCounter.__init__.__defaults__ = (clock,)\n"
+        "from skills_refresh import clock as clocks; clocks.Clock.wall_ms = lambda self: clock()"
+    )
+    with Server("--config", tmp_path / "config.toml", command=prepared(back)) as server, following(server) as follower:
+        before = follower.until("ready").data["version"]
+        _configure(tmp_path, roots=[str(tmp_path / "skills"), str(tmp_path / "others")])
+        server.process.send_signal(signal.SIGHUP)
+        assert follower.until("changed").data["version"] > before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from ..config import TOKEN_VARIABLE
 from ..errors import ConfigError
 from .options import read_config, root_arguments
 
-# The modules that the extra brings, and no other extra.
-_NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?")
 _MISSING = "pip install 'skills-refresh[serve]'"
 
 
@@ -51,39 +52,57 @@ def command(
 ) -> None:
     """Watch once, and let gateways in any language follow over HTTP, and people on a page, until Ctrl-C.
 
-    A signal HUP reads the configuration again. What it answers is described at /openapi.json.
+    Needs the extra: pip install 'skills-refresh[serve]'. A signal HUP reads the configuration and the token's file
+    again; systemd may pass the socket on. What it answers is described at /openapi.json.
     """
     try:
         # Imported here, because nothing else needs what the extra brings.
         from ..server.access import Access
         from ..server.log_lines import set_up_logging
         from ..server.running import Service, run
-        from ..server.sockets import Address, describe, is_private, listen
+        from ..server.sockets import Address, describe, is_private, listen, remover
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
-            raise
+        if (error.name or "skills_refresh").partition(".")[0] == "skills_refresh":
+            raise  # a bug of ours, and nothing that the extra brings
         click.echo(_MISSING, err=True)
         raise click.exceptions.Exit(2) from error
     set_up_logging(log_format)
-    token = _token(token_file)
+    hosts = frozenset({host.lower(), *map(_checked_host, allow_host)})
+    origins = frozenset(map(_checked_origin, allow_origin))
+
+    def read_access() -> Access:
+        return Access(_token(token_file), hosts, origins)
+
     read_config(dict(arguments))  # what is wrong with it is told before anything listens
     listeners = listen(Address(host, port, uds, fd))
+    # A socket that systemd passed on is systemd's.
+    own_file = next((uds for listener in listeners if uds is not None and listener.getsockname() == str(uds)), None)
+    remove = None if own_file is None else remover(own_file)
     try:
         public = [listener for listener in listeners if not is_private(listener)]
-        if public and token is None:
+        if public and read_access().token is None:
             _refuse_or_warn(describe(public[0]), insecure)
-        access = Access(
-            token, frozenset({host.lower(), *(name.lower() for name in allow_host)}), frozenset(allow_origin)
-        )
-        run(lambda: Service(lambda: read_config(dict(arguments)), listeners, access, max_followers=max_followers))
+        run(lambda: Service(lambda: read_config(dict(arguments)), listeners, read_access, max_followers=max_followers))
     finally:
-        if uds is not None:
-            uds.unlink(missing_ok=True)
+        if remove is not None:
+            remove()
+
+
+def _checked_host(name: str) -> str:
+    if not _HOST.fullmatch(name):
+        raise ConfigError(f"--allow-host {name}: not a name; write it without http:// and without a port")
+    return name.lower()
+
+
+def _checked_origin(url: str) -> str:
+    if not _ORIGIN.fullmatch(url):
+        raise ConfigError(f"--allow-origin {url}: not an origin; write it as https://gateway.example")
+    return url
 
 
 def _token(file: Path | None) -> str | None:
     if file is None:
-        return os.environ.get(TOKEN_VARIABLE) or None
+        return os.environ.get(TOKEN_VARIABLE, "").strip() or None
     try:
         token = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeError) as error:

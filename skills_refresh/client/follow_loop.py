@@ -137,6 +137,10 @@ class FollowLoop:
         before = self._stand
         assert before is not None
         previous = told.get("previous")
+        if told["type"] == "reset":  # it stands elsewhere, be it before us
+            if before != (told["version"], told["digest"]):
+                await self._fetch("remote")
+            return
         # A version that is not later was overtaken by what was fetched, unless it follows on just that.
         if told["version"] > before.version or previous == before.version:
             await self._fetch("remote", _Step(previous, told["version"], told.get("reason")))

@@ -127,8 +127,8 @@ class Requests:
             detail = "refuses the token" if sent else "asks for a token"
             cure = "Give the server's token to connect, or set SKILLS_REFRESH_TOKEN."
         if not told:
-            cure = "Is it a skills-refresh server?"
-        message = f"{self._address.text}: {detail}; {cure}" if cure else f"{self._address.text}: {detail}"
+            cure = "Is it a skills-refresh server, and has the URL no more than /w/NAME behind the port?"
+        message = f"{self._address.text}: {detail}. {cure}" if cure else f"{self._address.text}: {detail}"
         if response.status_code in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
             return BusyError(message, _retry_after(response))
         return ServerError(message)

@@ -43,10 +43,11 @@ class Access:
         asked = "no token" if self.token is None else "a token"
         return f"<Access {asked}, hosts {sorted(self.hosts)}, origins {sorted(self.origins)}>"
 
-    def check(self, path: str, method: str, headers: Headers) -> None:
-        """Raises `Refusal` where a request may not be answered."""
+    def check(self, path: str, method: str, headers: Headers, *, is_at_file: bool = False) -> None:
+        """Raises `Refusal` where a request may not be answered. No name can be made to lead to a socket file
+        (`is_at_file`)."""
         host = headers.get(b"host", b"").decode("latin-1").lower()
-        if not self._knows(_name_of(host)):
+        if not is_at_file and not self._knows(_name_of(host)):
             raise Refusal(
                 421,
                 f"the Host header {host[:100]!r} names another server",
@@ -58,7 +59,8 @@ class Access:
         if self.token is not None and _WORKSPACE.sub("", path) not in OPEN_PATHS and method != "OPTIONS":
             given = headers.get(b"authorization", b"").partition(b" ")
             if given[0].lower() != b"bearer" or not hmac.compare_digest(given[2].strip(), self.token.encode()):
-                raise Refusal(401, "a token is needed", "Send it as: Authorization: Bearer TOKEN.")
+                wrong = "the token is not that of this server" if given[0] else "a token is needed"
+                raise Refusal(401, wrong, "Send it as: Authorization: Bearer TOKEN.")
 
     def allows_origin(self, origin: str, host: str) -> bool:
         """Whether a page of `origin` may use the server that it knows as `host`."""

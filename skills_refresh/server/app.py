@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Path, Request
@@ -9,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
 
 from .._version import __version__
 from . import answers
@@ -28,10 +28,10 @@ from .watching_routes import add_watching_routes
 _DESCRIPTION = """The skills of one or more directories, current at every moment.
 
 `GET /v1/prompt` with `If-None-Match` is what a gateway asks at every turn; `GET /v1/events` is what it follows. A
-server with several workspaces serves each below `/w/{workspace}/`, with the same routes."""
+server with several workspaces serves each below `/w/{workspace}/`, with the same routes but for probes and metrics."""
 
 
-def create_app(context: Context, access: Access) -> ASGIApp:
+def create_app(context: Context, access: Access) -> Guard:
     """The application that answers for `context` those whom `access` lets in. Belongs to one event loop."""
     app = FastAPI(
         title="skills-refresh",
@@ -50,11 +50,11 @@ def create_app(context: Context, access: Access) -> ASGIApp:
     # At the top into the application itself: a router that is included takes as long to find as a dozen routes.
     _add_all(app.router, context)
     add_probes(app.router, context)
-    # The first may come when the configuration is read again; until there is one, nobody needs to read of them.
     named = APIRouter(prefix="/w/{workspace}", dependencies=[Depends(_workspace_name)])
     _add_all(named, context)
-    app.include_router(named, include_in_schema=any(context.workspaces))
-    app.openapi = lambda: _describe(app)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
+    app.include_router(named)
+    describe = lru_cache(partial(_describe, app))  # a SIGHUP may bring the first workspace with a name
+    app.openapi = lambda: describe(named=any(context.workspaces), asks_for_token=access.token is not None)  # type: ignore[method-assign]  # FastAPI's own way to change what it describes
     return Guard(app, access, context.metrics)
 
 
@@ -70,13 +70,18 @@ def _workspace_name(workspace: Annotated[str, Path(description="The workspace's 
     """Nothing but the description of what the route's prefix holds."""
 
 
-def _describe(app: FastAPI) -> dict[str, Any]:
-    if app.openapi_schema is None:
-        described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
-        schema = answers.RefusalAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
-        described["components"]["schemas"]["RefusalAnswer"] = schema
-        app.openapi_schema = described
-    return app.openapi_schema
+def _describe(app: FastAPI, *, named: bool, asks_for_token: bool) -> dict[str, Any]:
+    """What `/openapi.json` tells; of workspaces with names where there are any."""
+    described = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schema = answers.RefusalAnswer.model_json_schema(ref_template="#/components/schemas/{model}")
+    described["components"]["schemas"]["RefusalAnswer"] = schema
+    described["paths"] = {
+        path: routes for path, routes in described["paths"].items() if named or not path.startswith("/w/")
+    }
+    if asks_for_token:
+        described["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+        described["security"] = [{"token": []}]
+    return described
 
 
 async def _refuse(_: Request, refusal: Exception) -> Response:

@@ -29,5 +29,6 @@ def make_archive(skill: Skill, link_targets: Sequence[Path]) -> bytes:
             data = read_skill_file(skill, file, link_targets)
             entry = tarfile.TarInfo(file.path)
             entry.size = len(data)
+            entry.mode = 0o755 if data.startswith(b"#!") else 0o644  # a script, whatever its bits are here
             archive.addfile(entry, io.BytesIO(data))
     return gzip.compress(buffer.getvalue(), mtime=0)

@@ -18,6 +18,8 @@ SPARE_DESCRIPTORS = 64
 MANY_CONNECTIONS = 10_000
 # A request's line and headers; the parser itself would take any number.
 MAX_HEAD_BYTES = 65_536
+# How long the first of them may take to come.
+HEAD_S = 10.0
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\ncontent-type: text/plain\r\ncontent-length: 21\r\n"
     b"connection: close\r\n\r\ntoo many connections\n"
@@ -36,6 +38,8 @@ class Connection(HttpToolsProtocol):
     limit = MANY_CONNECTIONS
     # What has come of a request whose headers are not complete; None while none is on its way.
     _head: int | None = 0
+    # What drops a connection from which no request comes.
+    _patience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn: narrower
         """Takes the connection, or refuses it where there are too many."""
@@ -43,6 +47,13 @@ class Connection(HttpToolsProtocol):
         if len(self.connections) > self.limit:
             transport.write(_FULL)
             transport.close()
+        else:
+            self._patience = self.loop.call_later(HEAD_S, self.drop)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Waits for nothing more."""
+        self._stop_waiting()
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Reads on, unless a request's headers come without end."""
@@ -56,6 +67,7 @@ class Connection(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Counts no more: what comes now is the body."""
         self._head = None
+        self._stop_waiting()
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -69,6 +81,11 @@ class Connection(HttpToolsProtocol):
         scope: dict[str, Any] = self.scope  # type: ignore[assignment]  # a TypedDict, which has no place for extensions of ours
         scope["extensions"] = {**(scope.get("extensions") or {}), ABORT: self.drop}
 
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
     def drop(self) -> None:
         """Closes the connection at once, and has the kernel forget what the other side did not read either."""
         if self.cycle is not None:
@@ -80,14 +97,15 @@ class Connection(HttpToolsProtocol):
 
 
 def allow_many_connections() -> int:
-    """Raises the soft limit on descriptors to the hard one; returns how many connections there is room for."""
+    """Raises the soft limit on descriptors as far as is needed and allowed; returns how many connections have room."""
     if sys.platform == "win32":
         return MANY_CONNECTIONS
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if hard == resource.RLIM_INFINITY:
-        return MANY_CONNECTIONS
-    return max(min(hard - SPARE_DESCRIPTORS, MANY_CONNECTIONS), 1)
+    wanted = MANY_CONNECTIONS + SPARE_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return max(wanted - SPARE_DESCRIPTORS, 1)

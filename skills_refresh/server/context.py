@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from starlette.requests import Request
 
@@ -29,6 +29,16 @@ from .threads import in_thread
 DIAGNOSIS_S = 60.0
 # How long to wait for the listener that brings a snapshot here, before looking whether the workspace was replaced.
 LISTENER_S = 1.0
+# The longest that a look at everything may take.
+LOOK_S = 60.0
+
+
+class _Diagnosis(NamedTuple):
+    """What `doctor` tells of a workspace, from when on."""
+
+    workspace: Workspace
+    began: float
+    task: asyncio.Task[bytes]
 
 
 class Context:
@@ -42,7 +52,7 @@ class Context:
         self.settings = settings
         self.metrics = Metrics(self.workspaces.values)
         self._max_followers = max_followers
-        self._diagnoses: dict[str, tuple[float, asyncio.Task[bytes]]] = {}
+        self._diagnoses: dict[str, _Diagnosis] = {}
 
     def add(self, served: ServedWorkspace) -> None:
         """Serves one more."""
@@ -87,6 +97,16 @@ class Context:
         """Has `look` called on another thread, and returns what others get to see too when it is there. Those who ask
         for the same `kind` meanwhile share the next look."""
         arrived = time.monotonic()
+        try:
+            # Counted with those who wait for news: nobody who waits for the disk keeps others from what is in memory.
+            with self.following():
+                return await asyncio.wait_for(self._look_when_free(served, kind, look, arrived), LOOK_S)
+        except asyncio.TimeoutError as error:
+            raise Refusal(503, "the disk does not answer", "Look at /v1/health.", retry_after=5) from error
+
+    async def _look_when_free(
+        self, served: ServedWorkspace, kind: str, look: Callable[[Workspace], Snapshot], arrived: float
+    ) -> Snapshot:
         async with served.looking:
             workspace, hub = served.workspace, served.hub
             assert workspace is not None
@@ -105,16 +125,17 @@ class Context:
 
     async def diagnose(self, served: ServedWorkspace) -> bytes:
         """What `doctor` tells of a workspace, as JSON."""
+        workspace = served.workspace
+        assert workspace is not None
         known = self._diagnoses.get(served.name)
-        failed = known is not None and known[1].done() and known[1].exception() is not None
-        if known is None or failed or time.monotonic() - known[0] > DIAGNOSIS_S:
-            task = asyncio.create_task(in_thread(self._look_closely, served))
-            known = self._diagnoses[served.name] = (time.monotonic(), task)
-        return await asyncio.shield(known[1])
+        failed = known is not None and known.task.done() and known.task.exception() is not None
+        if known is None or failed or known.workspace is not workspace or time.monotonic() - known.began > DIAGNOSIS_S:
+            task = asyncio.create_task(in_thread(self._look_closely, workspace))
+            known = self._diagnoses[served.name] = _Diagnosis(workspace, time.monotonic(), task)
+        return await asyncio.shield(known.task)
 
-    def _look_closely(self, served: ServedWorkspace) -> bytes:
-        assert served.workspace is not None
-        _, opened = scan_roots(served.workspace.roots, self.settings)
+    def _look_closely(self, workspace: Workspace) -> bytes:
+        _, opened = scan_roots(workspace.roots, self.settings)
         limit = limit_for("watch-limit")
         roots = [
             {

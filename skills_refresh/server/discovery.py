@@ -7,7 +7,9 @@ be told when it was made; it is kept as long as the skill is the same.
 
 from __future__ import annotations
 
+import asyncio
 from hashlib import sha256
+from http import HTTPStatus
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -18,6 +20,7 @@ from . import answers
 from .archives import can_archive, make_archive
 from .bodies import to_json
 from .context import Context
+from .pieces import PiecewiseResponse
 from .refusals import Refusal
 from .responses import NOT_MODIFIED, matches, not_modified, refusals, text
 from .skill_files import find_skill
@@ -26,19 +29,24 @@ from .threads import in_thread
 SCHEMA = "https://schemas.agentskills.io/discovery/0.2.0/schema.json"
 PATH = "/.well-known/agent-skills"
 ARCHIVE = "application/gzip"
+# An archive takes a processor and its size in memory, a few times over; more at once would help nobody.
+MAX_ARCHIVING = 2
 
 
 def add_discovery(router: APIRouter, context: Context) -> None:
     """Adds the index and what it leads to."""
     # By workspace. Each is replaced as a whole: several threads may make an index at once.
     digests: dict[str, dict[str, tuple[Skill, str]]] = {}
+    archiving = asyncio.Semaphore(MAX_ARCHIVING)
 
     def digest_of(skill: Skill, known: tuple[Skill, str] | None) -> tuple[Skill, str] | None:
         if known is not None and known[0] is skill:
             return known
         try:
             data = make_archive(skill, context.settings.allow_link_targets)
-        except Refusal:
+        except Refusal as refusal:
+            if refusal.status == HTTPStatus.FORBIDDEN:  # that may last: its SKILL.md can be had all the same
+                return skill, ""
             return None  # it is changing just now, and will be told a moment later
         return skill, f"sha256:{sha256(data).hexdigest()}"
 
@@ -49,11 +57,14 @@ def add_discovery(router: APIRouter, context: Context) -> None:
                 continue  # no address leads to it
             described = {"name": name, "description": skill.description}
             place = quote(name, safe="")
-            if not can_archive(skill):
-                entries.append({**described, "type": "skill-md", "url": f"{place}/SKILL.md", "digest": skill.digest})
-            elif (found := digest_of(skill, before.get(name))) is not None:
-                after[name] = found
+            found = digest_of(skill, before.get(name)) if can_archive(skill) else (skill, "")
+            if found is None:
+                continue
+            after[name] = found
+            if found[1]:
                 entries.append({**described, "type": "archive", "url": f"{place}.tar.gz", "digest": found[1]})
+            else:
+                entries.append({**described, "type": "skill-md", "url": f"{place}/SKILL.md", "digest": skill.digest})
         digests[workspace] = after
         return to_json({"$schema": SCHEMA, "skills": entries})
 
@@ -66,7 +77,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
         body = await served.bodies.get(
             (current.version, "index"), lambda: index_of(served.name, current), compressed=False
         )
-        return Response(body.data, media_type="application/json")
+        return PiecewiseResponse(body.data, media_type="application/json")
 
     @router.get(
         PATH + "/{name}/SKILL.md",
@@ -93,8 +104,9 @@ def add_discovery(router: APIRouter, context: Context) -> None:
         found = find_skill(context.ready(request)[1].snapshot, name)
         if not can_archive(found):
             raise Refusal(404, f"the skill {name!r} is not offered as an archive", "Take its SKILL.md.")
-        data = await in_thread(make_archive, found, context.settings.allow_link_targets)
-        return Response(data, media_type=ARCHIVE)
+        async with archiving:
+            data = await in_thread(make_archive, found, context.settings.allow_link_targets)
+        return PiecewiseResponse(data, 200, {"etag": f'"sha256:{sha256(data).hexdigest()}"'}, ARCHIVE)
 
 
 def _is_text(name: str) -> bool:

@@ -24,7 +24,7 @@ MAX_EVENTS_BYTES = 4_000_000
 # Snapshots of which it can be said what differs since; they share all skills that are the same.
 MAX_SNAPSHOTS = 64
 # What may wait for one subscriber before it is cut off.
-MAX_WAITING = 256
+MAX_WAITING = 4_096
 MAX_WAITING_BYTES = 8_000_000
 # A comment this often keeps connections open that proxies would take for dead.
 PING_S = 15.0
@@ -117,22 +117,35 @@ class EventHub:
         self._events_bytes = 0
         self._snapshots: deque[Snapshot] = deque([first], maxlen=MAX_SNAPSHOTS)
         self._newer = asyncio.Event()
+        self._ready_of: tuple[int, tuple[RootHealth, ...]] | None = None
+        self._ready_data = b""
 
     def subscribe(self, last_event_id: int | None, on_cut_off: Callable[[], object]) -> Subscriber:
         """A subscriber who is told `ready` first, and then, where it comes back after `last_event_id`, what it missed,
         or `reset` where that is no longer known. `on_cut_off` is called when it is cut off."""
         subscriber = Subscriber(on_cut_off)
-        ready = ready_json(self.snapshot, self.health()) | {"prompt_version": self.snapshot.prompt_version}
         # The first id is where the subscriber stands: if it is lost before the rest has come, it starts there again.
         stands_at = self.snapshot.version if last_event_id is None else last_event_id
         retry = f"retry: {RETRY_MS}\n".encode()
-        subscriber.put(retry + encode_event("ready", ready, stands_at))
+        subscriber.put(retry + b"id: %d\n" % stands_at + self._ready())
         if last_event_id is not None and last_event_id != self.snapshot.version:
             subscriber.put(self._missed(last_event_id))
         self.subscribers.add(subscriber)
         if self.closed:
             self._say_goodbye(subscriber)
         return subscriber
+
+    def _ready(self) -> bytes:
+        """The `ready` event without its id, encoded once as long as it is true. Where thousands of problems would make
+        it large, they are left out: the snapshot has them."""
+        told = (self.snapshot.version, self.health())
+        if told != self._ready_of:
+            ready = ready_json(self.snapshot, told[1]) | {"prompt_version": self.snapshot.prompt_version}
+            data = encode_event("ready", ready, None)
+            if len(data) > MAX_EVENT_BYTES:
+                data = encode_event("ready", {key: ready[key] for key in ready if key != "problems"}, None)
+            self._ready_of, self._ready_data = told, data
+        return self._ready_data
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Forgets `subscriber`."""

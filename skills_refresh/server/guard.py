@@ -16,11 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .access import OPEN_PATHS, Access, Headers
 from .metrics import Metrics
 from .refusals import Refusal
+from .stream import HEAD, drop
 
 # Answering takes milliseconds; so many at once come from something that has gone wrong.
 MAX_REQUESTS = 256
 # What can be asked for takes a hundred bytes.
 MAX_BODY_BYTES = 65_536
+# How long each part of a body may take to come.
+BODY_S = 5.0
 # Nothing on the page comes from elsewhere, and nothing that a skill holds is ever run.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -39,15 +42,15 @@ _CROSS_ORIGIN = [
     (b"access-control-max-age", b"600"),
 ]
 
-_SLASH = re.compile("%2[Ff]")
+_KEPT = re.compile("%(2[Ff]|25)")
 
 
 class Guard:
-    """Wraps `app`. Belongs to one event loop."""
+    """Wraps `app`. `access` may be replaced while it runs. Belongs to one event loop."""
 
     def __init__(self, app: ASGIApp, access: Access, metrics: Metrics) -> None:
         self._app = app
-        self._access = access
+        self.access = access
         self._metrics = metrics
         self._answering = 0
 
@@ -57,13 +60,17 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if b"%2f" in scope["raw_path"].lower():
+        if b"%2" in scope["raw_path"]:
             scope = {**scope, "path": keep_slashes(scope["raw_path"])}
+        if scope["method"] == "HEAD":  # as GET; the server sends no body, and a stream has none
+            scope = {**scope, "method": "GET", "extensions": {**(scope.get("extensions") or {}), HEAD: {}}}
         extra = _HEADERS
         origin = headers.get(b"origin", b"")
-        if origin.decode("latin-1") in self._access.origins:
+        if origin.decode("latin-1") in self.access.origins:
             extra = [*_HEADERS, *_CROSS_ORIGIN, (b"access-control-allow-origin", origin), (b"vary", b"origin")]
             extra.remove((b"cross-origin-resource-policy", b"same-origin"))
+        elif self.access.origins:
+            extra = [*_HEADERS, (b"vary", b"origin")]
         began = time.perf_counter()
         status, seconds = 500, 0.0
 
@@ -75,16 +82,20 @@ class Guard:
                     message["headers"] = [*message.get("headers", ()), *extra]
             await send(message)
 
-        self._answering += 1
+        answering = 0
         try:
             if len(headers) != len(scope["headers"]):
                 _check_host_is_one(scope)
-            self._access.check(scope["path"], scope["method"], headers)
+            self.access.check(scope["path"], scope["method"], headers, is_at_file=_is_at_file(scope))
             _check_body(headers)
+            if int(headers.get(b"content-length", b"0")) > 0:
+                receive = await _receive_body(scope, receive)
+            answering = 1
+            self._answering += 1
             busy = self._answering - self._metrics.following > MAX_REQUESTS
             if busy and scope["path"] not in OPEN_PATHS:  # who asks whether it lives must be answered
                 raise Refusal(503, "too many requests at once", "Ask again in a second.", retry_after=1)
-            if scope["method"] == "OPTIONS" and extra is not _HEADERS:
+            if scope["method"] == "OPTIONS" and origin.decode("latin-1") in self.access.origins:
                 await _send_empty(send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
@@ -93,13 +104,20 @@ class Guard:
         except Refusal as refusal:
             await refusal.response()(scope, receive, send_with_headers)
         finally:
-            self._answering -= 1
+            self._answering -= answering
             self._metrics.count(_route_of(scope), status, seconds)
 
 
 def keep_slashes(raw_path: bytes) -> str:
-    """A path decoded, but for its encoded slashes: those belong to a name and divide nothing."""
-    return unquote(_SLASH.sub("%252F", raw_path.decode("latin-1")))
+    """A path decoded, but for its encoded slashes, which belong to a name and divide nothing, and percent signs, so
+    that both can be told from what only looks like them."""
+    return unquote(_KEPT.sub(lambda match: f"%25{match[1].upper()}", raw_path.decode("latin-1")))
+
+
+def _is_at_file(scope: Scope) -> bool:
+    """Whether the request came through a socket file."""
+    server = scope.get("server")
+    return server is not None and server[1] is None
 
 
 def _check_host_is_one(scope: Scope) -> None:
@@ -115,6 +133,23 @@ def _check_body(headers: Headers) -> None:
         raise Refusal(413, f"the body is over {MAX_BODY_BYTES:,} bytes", "Send what /openapi.json describes.")
 
 
+async def _receive_body(scope: Scope, receive: Receive) -> Receive:
+    """Waits for the body, which is small, so that nobody takes a place with one that never comes; returns what hands it
+    on. Raises `Refusal` where it does not come."""
+    messages: list[Message] = []
+    try:
+        while not messages or messages[-1].get("more_body", False):
+            messages.append(await asyncio.wait_for(receive(), BODY_S))
+    except asyncio.TimeoutError as error:
+        asyncio.get_running_loop().call_later(1.0, drop, scope)
+        raise Refusal(408, "the body did not come", "Send as much as Content-Length says.") from error
+
+    async def receive_again() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return receive_again
+
+
 async def _send_empty(send: Send) -> None:
     await send({"type": "http.response.start", "status": 204, "headers": []})
     await send({"type": "http.response.body", "body": b""})
@@ -122,4 +157,4 @@ async def _send_empty(send: Send) -> None:
 
 def _route_of(scope: MutableMapping[str, Any]) -> str:
     """The pattern of the route, not the path: that would make a metric of each skill's name."""
-    return getattr(scope.get("route"), "path", "")
+    return getattr(scope.get("route"), "path", "other")

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from ..encoding import path_json
 from ..health import Mode
 from .served import ServedWorkspace
 
@@ -99,7 +100,7 @@ class Metrics:
         counters["events"].add_metric([name], hub.sent)
         counters["cut_off"].add_metric([name], hub.cut_off)
         for health in served.health():
-            root = [name, str(health.path)]
+            root = [name, path_json(health.path)]
             for mode in _MODES:
                 gauges["root_mode"].add_metric([*root, mode], float(health.mode == mode))
             gauges["watched_directories"].add_metric(root, health.watched_dirs)

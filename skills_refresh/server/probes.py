@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from ..encoding import path_json
 from . import answers
 from .bodies import to_json
 from .context import Context
@@ -53,8 +52,9 @@ def _not_ready(served: ServedWorkspace) -> list[str]:
     if served.workspace is None or served.hub is None:
         return ["skills are being read for the first time"]
     optional = {root.path for root in served.workspace.roots if root.optional}
+    # Without their paths: who asks need not have a token.
     return [
-        f"{path_json(root.path)} is {root.mode}: {root.message}"
+        f"a root is {root.mode}: {root.message}"
         for root in served.health()
         if (root.mode == "missing" and str(root.path) not in optional) or root.reason in ("failure", "closed")
     ]

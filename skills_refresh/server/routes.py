@@ -16,6 +16,7 @@ from . import answers
 from .bodies import accepts_gzip, to_json
 from .context import Context
 from .events import EventHub
+from .pieces import PiecewiseResponse
 from .responses import NOT_MODIFIED, Etag, json_response, matches, not_modified, text, version_json
 from .shadows import find_shadows
 from .stream import EventStream, wait_for_disconnect
@@ -50,7 +51,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
             return not_modified(etag)
         key = (current.prompt_version, "prompt")
         body = await served.bodies.get(key, lambda: current.prompt().encode(), compressed=False)
-        return Response(body.data, 200, {"etag": etag, "cache-control": "no-cache"}, _TEXT)
+        return PiecewiseResponse(body.data, 200, {"etag": etag, "cache-control": "no-cache"}, _TEXT)
 
     @router.get(
         "/v1/snapshot",
@@ -82,7 +83,7 @@ def add_routes(router: APIRouter, context: Context) -> None:
         body = await served.bodies.get(key, make, compressed=compressed)
         if body.compressed:
             headers["content-encoding"] = "gzip"
-        return Response(body.data, 200, headers, "application/json")
+        return PiecewiseResponse(body.data, 200, headers, "application/json")
 
     @router.get("/v1/version", response_model=answers.VersionAnswer, summary="Wait for a later version")
     async def version(

@@ -16,7 +16,7 @@ import uvicorn
 
 from ..config import Config
 from ..engine import Engine
-from ..errors import SkillsRefreshError
+from ..errors import ConfigError, SkillsRefreshError
 from ..roots import Root
 from ..workspace import Workspace
 from .access import Access
@@ -28,6 +28,7 @@ from .served import ServedWorkspace
 from .sockets import BACKLOG, describe
 from .systemd import notify, notify_reloading, watchdog_seconds
 from .threads import in_thread
+from .told import tell_served
 
 # Ending takes two seconds at most: so long for answers that are under way, and for the engine and all else.
 GRACE_S = 0.8
@@ -37,30 +38,32 @@ _log = logging.getLogger("skills_refresh.server")
 
 
 class Service:
-    """Serves what `read_config` returns at `listeners`, to those whom `access` lets in.
+    """Serves what `read_config` returns at `listeners`, to those whom the answer of `read_access` lets in.
 
-    `read_config` is called again at each SIGHUP. Belongs to one event loop, which must be the main thread's.
+    Both are called again at each SIGHUP. Belongs to one event loop, which must be the main thread's.
     """
 
     def __init__(
         self,
         read_config: Callable[[], Config],
         listeners: list[socket.socket],
-        access: Access,
+        read_access: Callable[[], Access],
         *,
         max_followers: int,
     ) -> None:
         self._read_config = read_config
+        self._read_access = read_access
         self._config = read_config()
         self._listeners = listeners
+        self._where = ", ".join(describe(listener) for listener in listeners)
         self._engine = Engine(self._config.settings)
         self._served = {name: ServedWorkspace(name) for name in self._wanted()}
         self._context = Context(self._served, self._config.settings, max_followers)
-        app = create_app(self._context, access)
+        self._app = create_app(self._context, read_access())
         Connection.limit = allow_many_connections()
         self._server = _Server(
             uvicorn.Config(
-                app,
+                self._app,
                 http=Connection,
                 ws="none",
                 backlog=BACKLOG,
@@ -83,11 +86,10 @@ class Service:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        where = ", ".join(describe(listener) for listener in self._listeners)
         serving = asyncio.create_task(self._server.serve(sockets=self._listeners))
         repeating = [asyncio.create_task(self._ping()), asyncio.create_task(self._feed_watchdog())]
         try:
-            opening = asyncio.create_task(self._open(where))
+            opening = asyncio.create_task(self._open())
             ending = asyncio.create_task(self._ending.wait())
             done, _ = await asyncio.wait({opening, ending, serving}, return_when=asyncio.FIRST_COMPLETED)
             if opening in done:
@@ -98,17 +100,19 @@ class Service:
         if serving.done():
             serving.result()
 
-    async def _open(self, where: str) -> None:
-        _log.info("listening at %s", where)
+    async def _open(self) -> None:
+        _log.info("listening at %s", self._where)
         async with self._opening:
             for name, roots in self._wanted().items():
                 self._served[name].follow(await self._start(self._engine, name, roots))
-        skills = sum(served.hub is not None and len(served.hub.snapshot.skills) for served in self._served.values())
-        _log.info("serving %d skills at %s; Ctrl-C ends it", skills, where)
-        notify(READY=1, STATUS=f"serving {skills} skills")
+                tell_served(name, self._served[name].snapshot, self._where)
+        _log.info("ready; Ctrl-C ends it")
+        notify(READY=1, STATUS=f"serving {sum(len(served.snapshot.skills) for served in self._served.values())} skills")
 
     async def _start(self, engine: Engine, name: str, roots: tuple[Root, ...]) -> Workspace:
-        return await in_thread(engine.open, roots, name=name)
+        """A workspace whose versions are later than those that were served below its name."""
+        hub = self._served[name].hub if name in self._served else None
+        return await in_thread(engine.open, roots, name=name, after=0 if hub is None else hub.snapshot.version)
 
     def _wanted(self) -> Mapping[str, tuple[Root, ...]]:
         return {"": self._config.roots, **self._config.workspaces}
@@ -147,13 +151,25 @@ class Service:
         configuration, everything stays as it is."""
         notify_reloading()
         try:
-            await self._follow_config(await in_thread(self._read_config))
-            _log.info("the configuration was read again")
+            config, access = await in_thread(self._read_all_again)
+            await self._follow_config(config)
+            self._app.access = access
+            _log.info("the configuration was read again, from %s", ", ".join(config.sources) or "defaults")
+            for name, served in self._served.items():
+                tell_served(name, served.snapshot, self._where)
         except SkillsRefreshError as error:
             _log.error("the configuration cannot be used, so nothing was changed: %s", error)
         except Exception:
             _log.exception("the configuration could not be taken over")
         notify(READY=1)
+
+    def _read_all_again(self) -> tuple[Config, Access]:
+        """Raises `ConfigError` also where a file is gone: to serve other skills for that would surprise everybody."""
+        config, access = self._read_config(), self._read_access()
+        gone = next((source for source in self._config.sources if source not in config.sources), None)
+        if gone is not None:
+            raise ConfigError(f"{gone}: is not there any more; bring it back, or start the server again")
+        return config, access
 
     async def _follow_config(self, config: Config) -> None:
         before, known = self._engine, self._wanted()
@@ -175,6 +191,9 @@ class Service:
         for name, workspace in opened.items():
             if name not in self._served:
                 self._context.add(ServedWorkspace(name))
+            while self._served[name].is_at_or_after(workspace.version):  # something was written meanwhile
+                await in_thread(workspace.close)
+                workspace = await self._start(engine, name, wanted[name])
             replaced = self._served[name].follow(workspace)
             if replaced is not None:
                 await in_thread(replaced.close)

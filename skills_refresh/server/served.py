@@ -14,6 +14,7 @@ from ..workspace import Workspace
 from .bodies import Bodies
 from .events import EventHub, encode_change, encode_health
 from .threads import call_soon
+from .told import tell_problems
 
 
 class ServedWorkspace:
@@ -44,6 +45,7 @@ class ServedWorkspace:
             self._replace(self.hub, first)
 
         def on_change(change: SkillsChanged) -> None:  # on the listener's thread, where encoding holds up nobody
+            tell_problems(() if change.before is None else change.before.problems, change.snapshot.problems)
             call_soon(loop, self._on_change, workspace, change, encode_change(change))
 
         def on_health(health: RootHealth) -> None:  # on the engine's thread, which must not be held up
@@ -58,6 +60,16 @@ class ServedWorkspace:
 
         self._unsubscribe = unsubscribe
         return before
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What is served just now; there must be something."""
+        assert self.hub is not None
+        return self.hub.snapshot
+
+    def is_at_or_after(self, version: int) -> bool:
+        """Whether what is served just now is no earlier than `version`."""
+        return self.hub is not None and self.hub.snapshot.version >= version
 
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched."""
@@ -75,8 +87,7 @@ class ServedWorkspace:
         told = tuple(item for item in compared.changes if item.kind != "changed" or item.aspects)
         change = replace(compared, changes=told)
         hub.change(change, encode_change(change))
-        for health in self.health():
-            hub.tell(encode_health(health))
+        hub.tell(b"".join([encode_health(health) for health in self.health()]))
 
     def _on_change(self, workspace: Workspace, change: SkillsChanged, data: bytes) -> None:
         if workspace is self.workspace and self.hub is not None:

@@ -8,6 +8,7 @@ in.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,14 +20,19 @@ from .refusals import Refusal
 
 # Files up to this size are served. Larger ones are no reading for a model.
 MAX_SERVED_BYTES = 16_000_000
-# What the guard leaves of a slash that was encoded.
-ENCODED_SLASH = "%2F"
+# What the guard leaves encoded.
+_ENCODED = re.compile("%(2F|25)")
+
+
+def decode_name(text: str) -> str:
+    """A name or a path from an address, of which the guard left slashes and percent signs encoded."""
+    return _ENCODED.sub(lambda match: "/" if match[1] == "2F" else "%", text)
 
 
 def find_skill(snapshot: Snapshot, name: str) -> Skill:
     """The skill called `name`, as it stands in an address: a slash in it is encoded. Raises `Refusal` where there is
     none."""
-    found = snapshot.skills.get(name.replace(ENCODED_SLASH, "/"))
+    found = snapshot.skills.get(decode_name(name))
     if found is None:
         raise Refusal(404, f"there is no skill {name[:100]!r}", "Ask for the snapshot to see which there are.")
     return found
@@ -35,7 +41,7 @@ def find_skill(snapshot: Snapshot, name: str) -> Skill:
 def find_file(skill: Skill, path: str) -> SkillFile:
     """The relevant file of `skill` at the relative `path`, in which slashes may be encoded. Raises `Refusal` where
     there is none."""
-    path = path.replace(ENCODED_SLASH, "/")
+    path = decode_name(path)
     found = next((file for file in skill.files if file.path == path), None)
     if found is None:
         raise Refusal(404, f"the skill {skill.name!r} has no relevant file of this path", "Ask for its list of files.")
@@ -69,6 +75,8 @@ def read_skill_file(skill: Skill, file: SkillFile, link_targets: Sequence[Path])
             entry = read_target(target, opener, MAX_SERVED_BYTES)
         except FileNotFoundError as error:
             raise changed from error
+    if entry.error is not None:
+        raise Refusal(403, f"{file.path} {entry.error[1]}", "Give the server's user permission to read it.")
     if entry.data is None or not _is_same(entry, file):
         raise changed
     return entry.data

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from ..encoding import skill_details_json
+from ..model import Skill, SkillFile
 from . import answers
 from .context import Context
+from .pieces import PiecewiseResponse
 from .responses import NOT_MODIFIED, Etag, json_response, matches, not_modified, refusals, text
 from .shadows import find_shadows
 from .skill_files import find_file, find_skill, read_skill_file
@@ -66,14 +73,20 @@ def add_skill_routes(router: APIRouter, context: Context) -> None:
         summary="One file of a skill",
     )
     async def file(request: Request, name: str, path: str, if_none_match: Etag = None) -> Response:
-        """The content of a file that the skill lists, as the snapshot knows it; its ETag is its sha256."""
+        """The content of a file that the skill lists, as the snapshot knows it, with its sha256 in `Repr-Digest`."""
         _, hub = context.ready(request)
         found = find_skill(hub.snapshot, name)
         listed = find_file(found, path)
         etag = f'"sha256:{listed.sha256}"' if listed.sha256 else f'"{listed.mtime_ns}-{listed.size}"'
         if matches(if_none_match, etag):
             return not_modified(etag)
-        data = await in_thread(read_skill_file, found, listed, context.settings.allow_link_targets)
+        data, digest = await in_thread(_read_and_hash, found, listed, context.settings.allow_link_targets)
         # A download and never a document: a browser must not run what a skill holds.
-        headers = {"etag": etag, "content-disposition": "attachment"}
-        return Response(data, 200, headers, "application/octet-stream")
+        headers = {"etag": etag, "content-disposition": "attachment", "repr-digest": f"sha-256=:{digest}:"}
+        return PiecewiseResponse(data, 200, headers, "application/octet-stream")
+
+
+def _read_and_hash(skill: Skill, file: SkillFile, link_targets: Sequence[Path]) -> tuple[bytes, str]:
+    """The content of a file, and its sha256 in base64."""
+    data = read_skill_file(skill, file, link_targets)
+    return data, b64encode(sha256(data).digest()).decode("ascii")

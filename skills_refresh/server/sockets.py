@@ -7,11 +7,13 @@ import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import ConfigError
-from .systemd import passed_sockets
+from .systemd import passed_descriptors
 
 # How many may wait to be accepted.
 BACKLOG = 4_096
@@ -29,9 +31,9 @@ class Address:
 
 def listen(address: Address) -> list[socket.socket]:
     """Sockets that listen at `address`, or those that systemd passed on. Raises `ConfigError`."""
-    passed = passed_sockets()
+    passed = passed_descriptors()
     if passed:
-        return passed
+        return [_take(descriptor) for descriptor in passed]
     if address.fd is not None:
         return [_take(address.fd)]
     if address.uds is not None:
@@ -49,9 +51,26 @@ def describe(listener: socket.socket) -> str:
 
 
 def is_private(listener: socket.socket) -> bool:
-    """Whether only this machine can reach `listener`."""
+    """Whether only this machine can reach `listener`, and of a socket file not everybody on it."""
     name = listener.getsockname()
-    return not isinstance(name, tuple) or ipaddress.ip_address(name[0]).is_loopback
+    if isinstance(name, tuple):
+        return ipaddress.ip_address(name[0]).is_loopback
+    try:
+        return not os.stat(name).st_mode & stat.S_IRWXO
+    except (OSError, ValueError):
+        return True  # it has no file
+
+
+def remover(path: Path) -> Callable[[], None]:
+    """What removes the socket file that is at `path` now, unless another server's is in its place by then."""
+    made = path.lstat()
+
+    def remove() -> None:
+        with suppress(FileNotFoundError):
+            if os.path.samestat(path.lstat(), made):
+                path.unlink()
+
+    return remove
 
 
 def _take(descriptor: int) -> socket.socket:
@@ -73,7 +92,8 @@ def _listen_at_host(host: str, port: int) -> list[socket.socket]:
     except (OSError, OverflowError, UnicodeError) as error:
         taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
         cure = "choose another --port, or 0 for any" if taken else "choose another --host"
-        reason = getattr(error, "strerror", None) or error
+        # asyncio's words say the address once more.
+        reason = os.strerror(error.errno) if taken and isinstance(error, OSError) and error.errno else error
         raise ConfigError(f"{host}:{port}: {reason}; {cure}") from error
     listener.setblocking(False)
     return [listener]

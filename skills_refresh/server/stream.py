@@ -15,6 +15,8 @@ from .events import EventHub, Subscriber
 PIECE_BYTES = 65_536
 #: The key in an ASGI scope's `extensions` under which the server leaves a function that drops the connection.
 ABORT = "skills_refresh.abort"
+#: The key that says that nothing but the headers was asked for.
+HEAD = "skills_refresh.head"
 # The last is for proxies: nginx would hold events back.
 _HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -39,6 +41,9 @@ class EventStream(Response):
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         del self.headers["content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        if HEAD in (scope.get("extensions") or {}):
+            await send({"type": "http.response.body", "body": b""})
+            return
         task = asyncio.current_task()
         assert task is not None, "an ASGI server runs each request in a task"
         subscriber = self._hub.subscribe(self._last_event_id, task.cancel)
@@ -49,7 +54,7 @@ class EventStream(Response):
         except asyncio.CancelledError:
             if not subscriber.cut_off:
                 raise
-            _drop(scope)
+            drop(scope)
         finally:
             self._hub.unsubscribe(subscriber)
             gone.cancel()
@@ -69,7 +74,7 @@ async def wait_for_disconnect(receive: Receive) -> None:
         pass
 
 
-def _drop(scope: Scope) -> None:
+def drop(scope: Scope) -> None:
     """Drops the connection with what its buffer holds: who does not read would keep it open for ever."""
     abort = (scope.get("extensions") or {}).get(ABORT)
     if abort is not None:

@@ -43,10 +43,10 @@ def watchdog_seconds() -> float | None:
     return int(microseconds) / 1_000_000 / 2
 
 
-def passed_sockets() -> list[socket.socket]:
-    """The sockets that systemd opened for this service (socket activation)."""
+def passed_descriptors() -> list[int]:
+    """The descriptors of the sockets that systemd opened for this service (socket activation)."""
     if os.environ.get("LISTEN_PID") != str(os.getpid()):
         return []
     number = os.environ.get("LISTEN_FDS", "")
     count = int(number) if number.isdigit() else 0
-    return [socket.socket(fileno=descriptor) for descriptor in range(FIRST_SOCKET, FIRST_SOCKET + count)]
+    return list(range(FIRST_SOCKET, FIRST_SOCKET + count))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
+from pydantic import ValidationError
 from starlette.responses import Response
 
 from ..encoding import health_json
 from . import answers
 from .context import Context
+from .refusals import Refusal
 from .responses import json_response, refusals, version_json
+
+_REFRESH = answers.RefreshRequest.model_json_schema()
 
 
 def add_watching_routes(router: APIRouter, context: Context) -> None:
@@ -31,12 +35,19 @@ def add_watching_routes(router: APIRouter, context: Context) -> None:
         response_model=answers.VersionAnswer,
         responses=refusals(400, 411, 413),
         summary="List everything anew",
+        openapi_extra={"requestBody": {"content": {"application/json": {"schema": _REFRESH}}}},
     )
-    async def refresh(request: Request, wanted: answers.RefreshRequest | None = None) -> Response:
+    async def refresh(request: Request) -> Response:
         """Lists every directory again, publishes if anything differs, and answers with the version."""
         served, _ = context.ready(request)
-        reason = "manual" if wanted is None else wanted.reason
-        return json_response(version_json(await context.refresh(served, reason)))
+        # Read here, so that `curl -d` need not say what it sends; pages of others are refused by their origin.
+        body = await request.body()
+        try:
+            wanted = answers.RefreshRequest.model_validate_json(body) if body else answers.RefreshRequest()
+        except ValidationError as error:
+            wrong = "; ".join(item["msg"] for item in error.errors())
+            raise Refusal(422, f"the body: {wrong}", 'Send {"reason": "manual"}, or "remote", or nothing.') from error
+        return json_response(version_json(await context.refresh(served, wanted.reason)))
 
     @router.post("/v1/sync", response_model=answers.VersionAnswer, summary="A barrier")
     async def sync(request: Request) -> Response:
