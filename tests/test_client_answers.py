@@ -21,7 +21,7 @@ from skills_refresh.changes import compare
 from skills_refresh.client import requests
 from skills_refresh.client.rebuilding import later_than
 from skills_refresh.encoding import JsonObject, complete_json, ready_json
-from skills_refresh.server.events import encode_change
+from skills_refresh.server.events import encode_change, encode_event
 
 from .conftest import wait_for
 from .test_changes import make_skill, make_snapshot
@@ -109,6 +109,19 @@ def test_events_that_were_overtaken_cost_no_request_and_one_alone_gives_its_reas
         wait_for(
             lambda: [(change.version, change.reason) for change in told.changes] == [(501, "manual"), (511, "remote")]
         )
+
+
+def test_a_reset_to_an_earlier_version_is_followed_too(teller: tuple[type[Teller], str]) -> None:
+    telling, url = teller
+    with connect(url) as skills:
+        before = skills.version
+        other = make_snapshot(400, make_skill("docx"))
+        telling.events = encode_event("reset", {"type": "reset", "version": 400, "digest": other.digest}, 400)
+        telling.asked.clear()
+        tell(telling, other)
+        wait_for(lambda: list(skills.snapshot.skills) == ["docx"])
+        assert skills.version > before
+        assert "snapshot" in telling.asked[0]  # because of the event, before it connected again
 
 
 def test_a_ping_between_events_is_nothing(teller: tuple[type[Teller], str]) -> None:

@@ -132,6 +132,9 @@ def test_bytes_that_are_no_text_are_answered_all_the_same(skills_root: SkillsRoo
         assert server.get("/v1/skills/odd/instructions").status_code == 200
         assert server.get("/.well-known/agent-skills/index.json").status_code == 200
         assert any(skill["name"] == name for skill in server.get("/v1/snapshot").json()["skills"])
+    with Server(skills_root.path / name) as server:  # a root that is no text
+        for path in ("/v1/health", "/metrics", "/v1/doctor", "/readyz"):
+            assert server.get(path).status_code == 200, path
 
 
 def test_a_question_for_a_later_version_waits_until_there_is_one(server: Server, skills_root: SkillsRoot) -> None:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -102,7 +103,9 @@ def test_a_follower_who_is_cut_at_random_points_of_a_storm_misses_nothing(
     thread = threading.Thread(target=storm)
     thread.start()
     generator, stands_at, cuts, names = random.Random(7), server.get("/v1/version").json()["version"], 0, set[str]()
+    deadline = time.monotonic() + 30
     while "the-last" not in names:
+        assert time.monotonic() < deadline
         connection = server.open()
         connection.sendall(f"GET /v1/events HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: {stands_at}\r\n\r\n".encode())
         raw = b""

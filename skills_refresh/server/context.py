@@ -19,6 +19,7 @@ from ..settings import Settings
 from ..watching.limits import kernel_watches, limit_for
 from ..workspace import Workspace
 from .bodies import to_json
+from .configured import ConfiguredWorkspaces
 from .events import EventHub
 from .metrics import Metrics
 from .refusals import Refusal
@@ -44,19 +45,20 @@ class _Diagnosis(NamedTuple):
 class Context:
     """What is served, and by which rules. Belongs to one event loop.
 
-    `workspaces` maps names to workspaces, "" to the one at the top. `settings` are those of the engine.
+    `workspaces` maps names to workspaces, "" to the one at the top.
     """
 
-    def __init__(self, workspaces: dict[str, ServedWorkspace], settings: Settings, max_followers: int) -> None:
-        self.workspaces = workspaces
-        self.settings = settings
+    def __init__(self, configured: ConfiguredWorkspaces, max_followers: int) -> None:
+        self.workspaces = configured.served
         self.metrics = Metrics(self.workspaces.values)
+        self._configured = configured
         self._max_followers = max_followers
         self._diagnoses: dict[str, _Diagnosis] = {}
 
-    def add(self, served: ServedWorkspace) -> None:
-        """Serves one more."""
-        self.workspaces[served.name] = served
+    @property
+    def settings(self) -> Settings:
+        """Those of the engine."""
+        return self._configured.config.settings
 
     def served(self, name: str) -> ServedWorkspace:
         """The workspace called `name`. Raises `Refusal` where there is none."""

@@ -8,23 +8,20 @@ import logging
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
 
 from ..config import Config
-from ..engine import Engine
 from ..errors import ConfigError, SkillsRefreshError
-from ..roots import Root
-from ..workspace import Workspace
 from .access import Access
 from .app import create_app
+from .configured import ConfiguredWorkspaces
 from .connections import Connection, allow_many_connections
 from .context import Context
 from .events import PING_S
-from .served import ServedWorkspace
 from .sockets import BACKLOG, describe
 from .systemd import notify, notify_reloading, watchdog_seconds
 from .threads import in_thread
@@ -33,6 +30,7 @@ from .told import tell_served
 # Ending takes two seconds at most: so long for answers that are under way, and for the engine and all else.
 GRACE_S = 0.8
 PATIENCE_S = 0.5
+TICK_S = 1.0
 
 _log = logging.getLogger("skills_refresh.server")
 
@@ -53,13 +51,10 @@ class Service:
     ) -> None:
         self._read_config = read_config
         self._read_access = read_access
-        self._config = read_config()
         self._listeners = listeners
         self._where = ", ".join(describe(listener) for listener in listeners)
-        self._engine = Engine(self._config.settings)
-        self._served = {name: ServedWorkspace(name) for name in self._wanted()}
-        self._context = Context(self._served, self._config.settings, max_followers)
-        self._app = create_app(self._context, read_access())
+        self._workspaces = ConfiguredWorkspaces(read_config())
+        self._app = create_app(Context(self._workspaces, max_followers), read_access())
         Connection.limit = allow_many_connections()
         self._server = _Server(
             uvicorn.Config(
@@ -103,26 +98,24 @@ class Service:
     async def _open(self) -> None:
         _log.info("listening at %s", self._where)
         async with self._opening:
-            for name, roots in self._wanted().items():
-                self._served[name].follow(await self._start(self._engine, name, roots))
-                tell_served(name, self._served[name].snapshot, self._where)
+            await self._workspaces.open()
+        skills = self._tell_all()
         _log.info("ready; Ctrl-C ends it")
-        notify(READY=1, STATUS=f"serving {sum(len(served.snapshot.skills) for served in self._served.values())} skills")
+        notify(READY=1, STATUS=f"serving {skills} skills")
 
-    async def _start(self, engine: Engine, name: str, roots: tuple[Root, ...]) -> Workspace:
-        """A workspace whose versions are later than those that were served below its name."""
-        hub = self._served[name].hub if name in self._served else None
-        return await in_thread(engine.open, roots, name=name, after=0 if hub is None else hub.snapshot.version)
-
-    def _wanted(self) -> Mapping[str, tuple[Root, ...]]:
-        return {"": self._config.roots, **self._config.workspaces}
+    def _tell_all(self) -> int:
+        """Logs what is served; returns how many skills."""
+        served = self._workspaces.served.values()
+        for each in served:
+            tell_served(each.name, each.snapshot, self._where)
+        return sum(len(each.snapshot.skills) for each in served)
 
     # -- what repeats -------------------------------------------------------------------------------------------------
 
     async def _ping(self) -> None:
         while True:
             await asyncio.sleep(PING_S)
-            for served in self._served.values():
+            for served in self._workspaces.served.values():
                 if served.hub is not None:
                     served.hub.ping()
 
@@ -152,11 +145,10 @@ class Service:
         notify_reloading()
         try:
             config, access = await in_thread(self._read_all_again)
-            await self._follow_config(config)
+            await self._workspaces.follow(config)
             self._app.access = access
             _log.info("the configuration was read again, from %s", ", ".join(config.sources) or "defaults")
-            for name, served in self._served.items():
-                tell_served(name, served.snapshot, self._where)
+            self._tell_all()
         except SkillsRefreshError as error:
             _log.error("the configuration cannot be used, so nothing was changed: %s", error)
         except Exception:
@@ -166,58 +158,23 @@ class Service:
     def _read_all_again(self) -> tuple[Config, Access]:
         """Raises `ConfigError` also where a file is gone: to serve other skills for that would surprise everybody."""
         config, access = self._read_config(), self._read_access()
-        gone = next((source for source in self._config.sources if source not in config.sources), None)
+        gone = next((source for source in self._workspaces.config.sources if source not in config.sources), None)
         if gone is not None:
             raise ConfigError(f"{gone}: is not there any more; bring it back, or start the server again")
         return config, access
-
-    async def _follow_config(self, config: Config) -> None:
-        before, known = self._engine, self._wanted()
-        other_settings = config.settings != self._config.settings
-        engine = Engine(config.settings) if other_settings else before
-        wanted = {"": config.roots, **config.workspaces}
-        opened: dict[str, Workspace] = {}
-        try:
-            for name, roots in wanted.items():
-                if other_settings or roots != known.get(name):
-                    opened[name] = await self._start(engine, name, roots)
-        except BaseException:
-            for workspace in opened.values():
-                workspace.close()
-            if other_settings:
-                engine.close()
-            raise
-        self._engine, self._config, self._context.settings = engine, config, config.settings
-        for name, workspace in opened.items():
-            if name not in self._served:
-                self._context.add(ServedWorkspace(name))
-            while self._served[name].is_at_or_after(workspace.version):  # something was written meanwhile
-                await in_thread(workspace.close)
-                workspace = await self._start(engine, name, wanted[name])
-            replaced = self._served[name].follow(workspace)
-            if replaced is not None:
-                await in_thread(replaced.close)
-        for name in self._served.keys() - wanted.keys():
-            gone = self._served.pop(name)
-            gone.close()
-            if gone.workspace is not None:
-                await in_thread(gone.workspace.close)
-        if other_settings:
-            await in_thread(before.close)
 
     # -- the end ------------------------------------------------------------------------------------------------------
 
     async def _end(self, serving: asyncio.Task[None], others: list[asyncio.Task[Any]]) -> None:
         notify(STOPPING=1)
         _log.info("ending")
-        for served in self._served.values():
-            served.close()
-        self._server.should_exit = True
+        self._workspaces.close()
+        self._server.stop()
         if self._reloading is not None:
             others.append(self._reloading)
         for task in others:
             task.cancel()
-        closing = asyncio.create_task(in_thread(self._engine.close))
+        closing = asyncio.create_task(in_thread(self._workspaces.engine.close))
         await asyncio.wait({serving}, timeout=GRACE_S)
         self._server.drop_all()
         await asyncio.wait({serving, closing}, timeout=PATIENCE_S)
@@ -229,9 +186,24 @@ class _Server(uvicorn.Server):
     Nor does it wait for answers by its own clock: it would log each that it cancels as a failure.
     """
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    async def main_loop(self) -> None:
+        """Ticks once a second, which is how often the date in headers moves; uvicorn's own loop wakes ten times."""
+        while not await self.on_tick(0):
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), TICK_S)
+
+    def stop(self) -> None:
+        """Ends the loop at once."""
+        self.should_exit = True
+        self._stopping.set()
 
     def drop_all(self) -> None:
         """Drops what is still connected, and ends what is still being answered."""

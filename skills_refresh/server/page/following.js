@@ -89,6 +89,7 @@ export class Follower {
       }
     } finally {
       clearTimeout(quiet);
+      ending.abort(); // or a stream that could not be read would keep one of the browser's few connections
     }
   }
 
