@@ -152,10 +152,14 @@ def test_the_feed_survives_a_reload(skills_root: SkillsRoot, serve: Serve, open_
     expect_live(page)
     skills_root.add("pdf", files={"run.py": "x"})
     expect(page.locator("#change-list > li")).to_have_count(1)
-    before = page.locator("#change-list > li").inner_text()
+    skills_root.write("broken/SKILL.md", "no frontmatter")
+    expect(page.locator("#change-list > li")).to_have_count(2)
+    before = page.locator("#change-list > li").all_inner_texts()
+    assert "no-frontmatter" in before[0]
     page.reload()
-    expect(page.locator("#change-list > li")).to_have_text(re.compile("changed.*pdf.*files", re.S))
-    assert page.locator("#change-list > li").inner_text() == before
+    expect(page.locator("#change-list > li")).to_have_count(2)
+    expect(page.locator("#change-list > li").last).to_have_text(re.compile("changed.*pdf.*files", re.S))
+    assert page.locator("#change-list > li").all_inner_texts() == before
 
 
 def test_a_broken_skill_shows_its_problem_until_it_is_mended(

@@ -10,7 +10,8 @@ import { lookWhenSeen, showRoots } from "./watching.js";
 
 // How long to wait with fetching once more what the server could not give.
 const AGAIN_MS = 2_000;
-// The version with which this tab began to follow: a reload resumes there, and has the same feed again.
+// Where this tab began to follow, a version, and the problems that there were then: a reload resumes there, and has the
+// same feed again.
 const BEGAN = `skills-refresh-began ${location.pathname}`;
 
 let snapshot = null;
@@ -108,11 +109,26 @@ const events = {
 /** Remembers where this tab's feed begins. */
 function began(data) {
   told = data.problems ?? told;
-  sessionStorage.setItem(BEGAN, data.version);
+  try {
+    sessionStorage.setItem(BEGAN, JSON.stringify({ version: data.version, problems: told }));
+  } catch {
+    sessionStorage.setItem(BEGAN, JSON.stringify({ version: data.version })); // too many problems to keep
+  }
 }
 
+function readBegan() {
+  try {
+    return JSON.parse(sessionStorage.getItem(BEGAN)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+const start = readBegan();
+told = start.problems ?? null;
+
 const follower = new Follower({
-  lastId: sessionStorage.getItem(BEGAN) ?? "",
+  lastId: String(start.version ?? ""),
   onEvent: (name, data) => events[name]?.(data),
   onAway(error) {
     if (awaySince === null) {
