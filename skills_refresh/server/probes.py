@@ -38,7 +38,7 @@ def add_probes(router: APIRouter, context: Context) -> None:
         "/metrics",
         response_class=Response,
         responses={
-            **text(context.metrics.media_type, 'skills_refresh_version{workspace=""} 1.795262441020e+12\n'),
+            **text(context.metrics.media_type, _METRICS_EXAMPLE),
             **refusals(401),
         },
         summary="Metrics for Prometheus",
