@@ -40,7 +40,8 @@ class Engine:
     """Carries any number of workspaces. Roots are shared: each directory is read and watched once.
 
     Starts its thread with its first workspace. Safe from any thread; a context manager. `make_watcher` and `make_waker`
-    choose how changes are heard of; the defaults are what this platform does best. `clock` is for tests. Raises
+    choose how changes are heard of; the defaults are what this platform does best. `clock` is for tests. `settings` are
+    for all of them. Raises
     `ConfigError` for settings that make no sense.
 
     After a `fork`, the child has no engine: its workspaces keep their last snapshots and say that they are closed, and
@@ -56,8 +57,8 @@ class Engine:
         clock: Clock = Clock(),  # noqa: B008 - immutable
     ) -> None:
         self.clock = clock
-        self._settings = settings or Settings()
-        check_settings(self._settings)
+        self.settings = settings or Settings()
+        check_settings(self.settings)
         self._make_watcher = make_watcher
         self._make_waker = make_waker
         self._lock = threading.Lock()
@@ -165,7 +166,7 @@ class Engine:
             self._end(f"the engine cannot start: {error!r}")
             return
         self._loop = EngineLoop(
-            Reconciler(watcher, self._settings, self.clock), waker, self.clock, is_closing=lambda: self._closing
+            Reconciler(watcher, self.settings, self.clock), waker, self.clock, is_closing=lambda: self._closing
         )
         with self._lock:
             self._waker = waker

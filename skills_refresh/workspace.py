@@ -18,6 +18,7 @@ from .health import RootHealth
 from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
 from .roots import Root
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .following import Following
@@ -36,6 +37,8 @@ class Host(Protocol):
     when it is there.
     """
 
+    @property
+    def settings(self) -> Settings: ...
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]: ...
@@ -101,6 +104,11 @@ class Workspace:
         """A digest over all relevant files as the engine knows them (path, size, mtime): for checking, not for
         production, since it takes a full pass. The disk is not looked at."""
         return self._host.files_digest(self).result()
+
+    @property
+    def settings(self) -> Settings:
+        """By which rules skills are found; the defaults where a server, which has its own, carries this workspace."""
+        return self._host.settings
 
     # -- what it tells ----------------------------------------------------------------------------------------------
 

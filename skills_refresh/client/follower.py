@@ -17,6 +17,7 @@ from weakref import WeakSet
 
 from ..errors import ClosedError, EngineError, ServerError, SkillsRefreshError
 from ..model import Reason
+from ..settings import Settings
 from ..workspace import Workspace
 from .address import Address
 from .follow_loop import FollowLoop
@@ -37,6 +38,7 @@ class Follower:
     """
 
     def __init__(self, address: Address, token: str | None) -> None:
+        self.settings = Settings()
         self._address = address
         self._token = token
         self._lock = threading.Lock()

@@ -16,10 +16,11 @@ from . import answers
 from .bodies import accepts_gzip, to_json
 from .context import Context
 from .events import EventHub
+from .extensions import wait_for_disconnect
 from .pieces import PiecewiseResponse
 from .responses import NOT_MODIFIED, Etag, json_response, matches, not_modified, text, version_json
 from .shadows import find_shadows
-from .stream import EventStream, wait_for_disconnect
+from .stream import EventStream
 
 # The longest that a request for a later version waits: shorter than proxies are patient.
 LONGEST_WAIT_S = 60.0
