@@ -7,6 +7,7 @@ Each framework runs in a process of its own, by the first interpreter that has i
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bench_command import run
-from bench_rows import Bench, Row
+from bench_rows import Bench, Row, at_most
 
 SKILLS = 1_000
+TURN_SKILLS = 500
 _HERE = Path(__file__).parent
 
 
@@ -47,25 +49,52 @@ FRAMEWORKS = {
 def measure(name: str, bench: Bench) -> list[Row]:
     """Both ways of the framework `name`; no rows where no interpreter has it."""
     framework = FRAMEWORKS[name]
-    interpreter = _interpreter_with(framework.module)
-    if interpreter is None:
-        print(f"{framework.package} is left out: no interpreter has it; scripts/test -e adapters", file=sys.stderr)
+    answer = _turns(framework, f"bench_adapters_{name}.py", bench, SKILLS, len(bench.times(5, 1)))
+    if answer is None:
         return []
-    turns = len(bench.times(5, 1))
-    side = _HERE / f"bench_adapters_{name}.py"
-    root = bench.plain(SKILLS).rename(bench.directory / "skills")  # as it is called in a workspace of nanobot
-    command = [interpreter, str(side), str(root), str(turns)]
-    answer = json.loads(subprocess.check_output(command).splitlines()[-1])
     own, changed, unchanged = (statistics.median(answer[each]) for each in ("own_ms", "changed_ms", "unchanged_ms"))
     times = own / unchanged
     passed = None if framework.bar is None else times >= framework.bar
     return [
-        Row(name, f"{framework.package}, {framework.turn}, {SKILLS:,} skills: its own way", own, "ms", details=answer),
+        Row(
+            name,
+            f"{framework.package}, {framework.turn}, {SKILLS:,} skills: its own way",
+            own,
+            "ms",
+            details={**answer},
+        ),
         Row(name, "… ours, when nothing changed", unchanged, "ms"),
         Row(name, "… ours, when one skill changed", changed, "ms"),
         Row(name, "… its own way, to ours when nothing changed", times, "×", framework.bar, passed),
         Row(name, "… its own way, to ours when one skill changed", own / changed, "×"),
     ]
+
+
+def measure_nanobot_turn(bench: Bench) -> list[Row]:
+    """What of a turn of nanobot's agent loop is spent on skills, one of which was edited before."""
+    side = "bench_adapters_nanobot_turn.py"
+    answer = _turns(FRAMEWORKS["nanobot"], side, bench, TURN_SKILLS, len(bench.times(30, 5)))
+    if answer is None:
+        return []
+    what = f"nanobot-ai, a turn of its agent loop, {TURN_SKILLS} skills, one edited: in the loader"
+    return [
+        at_most("nanobot_turn", what, statistics.median(answer["skills_ms"]), "ms", 1, **answer),
+        Row("nanobot_turn", "… worst", max(answer["skills_ms"]), "ms"),
+        Row("nanobot_turn", "… the whole turn", statistics.median(answer["turn_ms"]), "ms"),
+    ]
+
+
+def _turns(framework: Framework, side: str, bench: Bench, skills: int, turns: int) -> dict[str, list[float]] | None:
+    """What `side` says of so many turns with so many skills; None where no interpreter has the framework."""
+    interpreter = _interpreter_with(framework.module)
+    if interpreter is None:
+        print(f"{framework.package} is left out: no interpreter has it; scripts/test -e adapters", file=sys.stderr)
+        return None
+    root = bench.plain(skills).rename(bench.directory / "skills")  # as it is called in a workspace of nanobot
+    command = [interpreter, str(_HERE / side), str(root), str(turns)]
+    environment = os.environ | {"PYTHONPATH": str(_HERE.parent)}
+    answer: dict[str, list[float]] = json.loads(subprocess.check_output(command, env=environment).splitlines()[-1])
+    return answer
 
 
 def _interpreter_with(module: str) -> str | None:
@@ -77,7 +106,10 @@ def _interpreter_with(module: str) -> str | None:
     return None
 
 
-MEASURES: dict[str, Callable[[Bench], list[Row]]] = {name: partial(measure, name) for name in FRAMEWORKS}
+MEASURES: dict[str, Callable[[Bench], list[Row]]] = {
+    "nanobot_turn": measure_nanobot_turn,
+    **{name: partial(measure, name) for name in FRAMEWORKS},
+}
 
 if __name__ == "__main__":
     sys.exit(run("Measures agent frameworks' own way of loading skills against ours.", MEASURES))

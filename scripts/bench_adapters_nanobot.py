@@ -8,10 +8,10 @@ from pathlib import Path
 
 from nanobot.agent.context import ContextBuilder
 from nanobot.agent.skills import BUILTIN_SKILLS_DIR
-from skills_refresh.adapters.nanobot import SnapshotSkillsLoader
 
 from bench_adapters_turns import Turn, compare
 from skills_refresh import Workspace
+from skills_refresh.adapters.nanobot import SnapshotSkillsLoader
 
 
 @contextmanager

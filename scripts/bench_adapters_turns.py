@@ -22,6 +22,8 @@ Ours = Callable[[Workspace, Path], AbstractContextManager[Turn]]
 
 # Turns of ours without an edit: each takes a few microseconds, and the first ones warm up.
 UNCHANGED_TURNS = 200
+# Where its own way takes so many milliseconds, one turn says enough.
+LONG_MS = 10_000
 
 
 def compare(own: Own, ours: Ours, *other_roots: Path) -> None:
@@ -34,15 +36,16 @@ def compare(own: Own, ours: Ours, *other_roots: Path) -> None:
     with watch(root, *other_roots) as skills, own(root) as own_turn, ours(skills, root) as turn:
         turn()
         for number in range(turns):
-            shown = _edit(root, number)
+            shown = edit(root, number)
             skills.sync()
             answer["changed_ms"].append(_measured(turn, shown))
-            answer["own_ms"].append(_measured(own_turn, shown))
+            if sum(answer["own_ms"]) < LONG_MS:
+                answer["own_ms"].append(_measured(own_turn, shown))
             answer["unchanged_ms"] += [_measured(turn, shown) for _ in range(UNCHANGED_TURNS)]
     print(json.dumps(answer))
 
 
-def _edit(root: Path, number: int) -> str:
+def edit(root: Path, number: int) -> str:
     """Gives one skill another description; returns what of it every text shows."""
     directory = sorted(root.iterdir())[number]
     shown = f"edition {number} of {directory.name}"

@@ -30,7 +30,10 @@ try:
     )
     from agent_framework import Skill as FrameworkSkill
 except ImportError as error:
-    raise ConfigError("this adapter needs agent-framework-core: pip install --upgrade agent-framework-core") from error
+    raise ConfigError(
+        "this adapter needs agent-framework-core, which is not installed or too old:"
+        " pip install --upgrade agent-framework-core"
+    ) from error
 
 
 class SnapshotSkillsSource(SkillsSource):

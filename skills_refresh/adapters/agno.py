@@ -18,7 +18,9 @@ try:
     from agno.skills import SkillLoader, Skills
     from agno.tools.function import Function
 except ImportError as error:
-    raise ConfigError("this adapter needs agno: pip install --upgrade agno") from error
+    raise ConfigError(
+        "this adapter needs agno, which is not installed or too old: pip install --upgrade agno"
+    ) from error
 
 
 class SnapshotSkillLoader(SkillLoader):
@@ -52,7 +54,8 @@ class SnapshotSkills(Skills):
         self._held: tuple[Snapshot, Skills] | None = None
 
     def reload(self) -> None:
-        """Does nothing: what is there is current."""
+        """Waits until everything written before this call is there, as `Workspace.sync` does, and raises like it."""
+        self._workspace.sync()
 
     def get_skill(self, name: str) -> AgnoSkill | None:
         """The skill called `name`."""

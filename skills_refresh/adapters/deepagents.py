@@ -32,7 +32,9 @@ try:
     from langchain_core.tools import BaseTool
     from langgraph.runtime import Runtime
 except ImportError as error:
-    raise ConfigError("this adapter needs deepagents: pip install --upgrade deepagents") from error
+    raise ConfigError(
+        "this adapter needs deepagents, which is not installed or too old: pip install --upgrade deepagents"
+    ) from error
 
 BackendPath = Callable[[Path], str]
 

@@ -19,7 +19,9 @@ try:
     from strands.vended_plugins.skills import AgentSkills, SkillSource
     from strands.vended_plugins.skills import Skill as StrandsSkill
 except ImportError as error:
-    raise ConfigError("this adapter needs strands-agents: pip install --upgrade strands-agents") from error
+    raise ConfigError(
+        "this adapter needs strands-agents, which is not installed or too old: pip install --upgrade strands-agents"
+    ) from error
 
 
 class SnapshotAgentSkills(AgentSkills):

@@ -183,6 +183,39 @@ def test_a_script_is_run_by_the_runner(open_workspace: Opener, skills_root: Skil
     assert client.results == ["ran scripts/run.py ['a.pdf']"]
 
 
+def test_a_script_that_was_swapped_for_a_link_is_not_run(
+    open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
+) -> None:
+    path = skills_root.add("pdf", files={"scripts/run.py": "print()"}) / "scripts" / "run.py"
+    other = skills_root.path.parent / "other.py"
+    other.write_text("print()")
+
+    def swap() -> None:
+        path.unlink()
+        path.symlink_to(other)
+
+    source = SnapshotSkillsSource(open_workspace(skills_root.path), script_runner=lambda *_: "ran")
+    agent = make_agent(client, source)
+    client.before_calls = swap
+    client.calls = [("run_skill_script", {"skill_name": "pdf", "script_name": "scripts/run.py"})]
+    client.turn(agent)
+    assert ["ran" in result for result in client.results] == [False]
+
+
+def test_bytes_that_are_no_text_hurt_nobody(
+    open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
+) -> None:
+    skills_root.write("pdf/SKILL.md", b"---\nname: pdf\ndescription: Reads them.\n---\n\xff")
+    skills_root.write("pdf/a4.md", b"210 by 297\xff")
+    agent = make_agent(client, SnapshotSkillsSource(open_workspace(skills_root.path)))
+    client.calls = [
+        ("load_skill", {"skill_name": "pdf"}),
+        ("read_skill_resource", {"skill_name": "pdf", "resource_name": "a4.md"}),
+    ]
+    client.turn(agent)
+    assert ["\N{REPLACEMENT CHARACTER}" in result for result in client.results] == [True, True]
+
+
 def test_a_closed_workspace_leaves_its_last_skills(
     open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
 ) -> None:
