@@ -228,14 +228,16 @@ def test_a_closed_workspace_leaves_its_last_skills(
     assert client.results == ["210 by 297"]
 
 
-def test_the_fields_of_a_skill_are_those_of_the_frameworks_own_source(
+def test_the_fields_of_skills_are_those_of_the_frameworks_own_source(
     open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
 ) -> None:
+    skills_root.add("csv")
     skills_root.write("pdf/SKILL.md", full_skill("Read Write"))
     skills_root.write("pdf/references/a4.md", "210 by 297")
     skills_root.write("pdf/scripts/run.py", "print()")
     source = SnapshotSkillsSource(open_workspace(skills_root.path))
     agent = make_agent(client, source)
-    (ours,), (theirs,) = skills_of(source, agent), skills_of(FileSkillsSource(str(skills_root.path)), agent)
-    assert vars(ours.frontmatter) == vars(theirs.frontmatter)
-    assert (ours.path, asyncio.run(ours.get_content())) == (theirs.path, asyncio.run(theirs.get_content()))
+    theirs = sorted(skills_of(FileSkillsSource(str(skills_root.path)), agent), key=lambda skill: skill.path)
+    for one, other in zip(skills_of(source, agent), theirs, strict=True):
+        assert vars(one.frontmatter) == vars(other.frontmatter)
+        assert (one.path, asyncio.run(one.get_content())) == (other.path, asyncio.run(other.get_content()))

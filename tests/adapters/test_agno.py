@@ -182,10 +182,12 @@ def test_a_closed_workspace_leaves_its_last_skills(
     assert "Reads them." in model.turn(agent)
 
 
-def test_the_fields_of_a_skill_are_those_of_the_frameworks_own_loader(
+def test_the_fields_of_skills_are_those_of_the_frameworks_own_loader(
     open_workspace: Opener, skills_root: SkillsRoot
 ) -> None:
+    skills_root.add("csv")
     skills_root.write("pdf/SKILL.md", full_skill("[Read, Write]"))
     skills_root.write("pdf/references/a4.md", "210 by 297")
     ours = SnapshotSkills(open_workspace(skills_root.path)).get_all_skills()
-    assert ours == Skills([LocalSkills(str(skills_root.path))]).get_all_skills()
+    theirs = Skills([LocalSkills(str(skills_root.path))])
+    assert ours == [theirs.get_skill("csv"), theirs.get_skill("pdf")]

@@ -18,7 +18,7 @@ from .full_skill import full_skill
 import_framework("deepagents", "deepagents")
 
 from deepagents import create_deep_agent  # noqa: E402
-from deepagents.backends import FilesystemBackend  # noqa: E402
+from deepagents.backends import FilesystemBackend, StateBackend  # noqa: E402
 from deepagents.middleware.skills import SkillsMiddleware  # noqa: E402
 from langchain_core.language_models import BaseChatModel  # noqa: E402
 from langchain_core.messages import AIMessage, ToolMessage  # noqa: E402
@@ -206,11 +206,12 @@ def test_paths_are_those_of_the_backend(open_workspace: Opener, skills_root: Ski
     made = [
         SnapshotSkillsMiddleware(linked, backend=real),
         SnapshotSkillsMiddleware(linked, backend=plain),
+        SnapshotSkillsMiddleware(linked, backend=StateBackend()),
         SnapshotSkillsMiddleware(linked, backend=plain, backend_path=lambda path: f"/mnt/{path.name}"),
     ]
     prompts = [model.turn(make_agent(model, middleware)) for middleware in made]
-    paths = ["/pdf/SKILL.md", f"{link}/pdf/SKILL.md", "/mnt/SKILL.md"]
-    assert [f"`{path}`" in prompt for path, prompt in zip(paths, prompts, strict=True)] == [True, True, True]
+    paths = ["/pdf/SKILL.md", f"{link}/pdf/SKILL.md", f"{link}/pdf/SKILL.md", "/mnt/SKILL.md"]
+    assert [f"`{path}`" in prompt for path, prompt in zip(paths, prompts, strict=True)] == [True] * 4
 
 
 def test_a_closed_workspace_leaves_its_last_skills(
@@ -223,9 +224,10 @@ def test_a_closed_workspace_leaves_its_last_skills(
     assert "Reads them." in model.turn(agent)
 
 
-def test_the_fields_of_a_skill_are_those_of_the_frameworks_own_loader(
+def test_the_fields_of_skills_are_those_of_the_frameworks_own_loader(
     open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel
 ) -> None:
+    skills_root.add("csv")
     skills_root.write("pdf/SKILL.md", full_skill("Read, Write"))
     ours = middleware_for(open_workspace(skills_root.path))
     theirs = SkillsMiddleware(backend=ours._backend, sources=["/skills"])
@@ -234,4 +236,4 @@ def test_the_fields_of_a_skill_are_those_of_the_frameworks_own_loader(
         agent = make_agent(model, middleware)
         model.turn(agent)
         states.append(agent.get_state(THREAD).values["skills_metadata"])
-    assert states[0] == states[1]
+    assert states[0] == sorted(states[1], key=lambda metadata: str(metadata["name"]))

@@ -179,10 +179,11 @@ def test_a_closed_workspace_leaves_its_last_skills(
     assert "Reads them." in model.turn(agent)
 
 
-def test_the_fields_of_a_skill_are_those_of_the_frameworks_own_loader(
+def test_the_fields_of_skills_are_those_of_the_frameworks_own_loader(
     open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.ERROR)
+    skills_root.add("csv")
     skills_root.write("pdf/SKILL.md", full_skill("Read Write"))
     ours = SnapshotAgentSkills(open_workspace(skills_root.path)).get_available_skills()
     theirs = AgentSkills(str(skills_root.path))
