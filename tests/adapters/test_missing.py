@@ -13,10 +13,16 @@ from skills_refresh import ConfigError, adapters
 
 # Each adapter, what it is imported from, and what brings that.
 FRAMEWORKS = {
+    "agent_framework": ("agent_framework", "agent-framework-core"),
+    "agno": ("agno", "agno"),
+    "deepagents": ("deepagents", "deepagents"),
     "fastmcp": ("fastmcp", "fastmcp"),
     "google_adk": ("google.adk", "google-adk"),
     "nanobot": ("nanobot", "nanobot-ai"),
+    "strands": ("strands", "strands-agents"),
 }
+# What several adapters use.
+SHARED = {"conversion", "optional_fields", "skill_file"}
 
 
 class Missing(MetaPathFinder):
@@ -31,7 +37,7 @@ class Missing(MetaPathFinder):
 
 
 def test_every_adapter_is_looked_at_here() -> None:
-    assert {module.name for module in pkgutil.iter_modules(adapters.__path__)} == FRAMEWORKS.keys()
+    assert {module.name for module in pkgutil.iter_modules(adapters.__path__)} == FRAMEWORKS.keys() | SHARED
 
 
 @pytest.mark.parametrize("adapter", FRAMEWORKS)
@@ -41,6 +47,6 @@ def test_an_adapter_without_its_framework_says_how_to_get_it(adapter: str, monke
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Missing(module), *sys.meta_path])
     monkeypatch.delitem(sys.modules, f"skills_refresh.adapters.{adapter}", raising=False)
-    with pytest.raises(ConfigError, match=f"is not installed: pip install {package}$") as raised:
+    with pytest.raises(ConfigError, match=f"is not installed.*: pip install (--upgrade )?{package}$") as raised:
         importlib.import_module(f"skills_refresh.adapters.{adapter}")
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
