@@ -37,7 +37,7 @@ class Framework(NamedTuple):
 # By the name of its adapter; `bench_adapters_NAME.py` tells its own way and ours.
 FRAMEWORKS = {
     "nanobot": Framework("nanobot-ai", "nanobot", "its system prompt", 1_000),
-    "google_adk": Framework("google-adk", "google.adk", "finding and loading a skill"),
+    "google_adk": Framework("google-adk", "google.adk", "its list of skills"),
     "fastmcp": Framework("fastmcp", "fastmcp", "answering resources/list"),
     "deepagents": Framework("deepagents", "deepagents", "its system prompt"),
     "strands": Framework("strands-agents", "strands", "its system prompt"),
