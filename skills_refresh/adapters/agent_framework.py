@@ -8,15 +8,17 @@ snapshot, so it needs no cache.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 from ..errors import ConfigError
 from ..filters import SKILL_FILE
 from ..model import Skill
 from ..workspace import Workspace
 from .conversion import ConvertedSkills
+from .current_file import read_current_file
 from .optional_fields import optional_fields
-from .skill_file import read_skill_file
 
 try:
     from agent_framework import (
@@ -45,10 +47,11 @@ class SnapshotSkillsSource(SkillsSource):
             agent = Agent(client, context_providers=[SkillsProvider(SnapshotSkillsSource(workspace))])
 
     It composes like that one (`AggregatingSkillsSource`, `FilteringSkillsSource`); a `CachingSkillsSource` around it
-    would make it old. Files of `script_extensions` are scripts, which `script_runner`
-    runs as it does those of `FileSkillsSource`; all other relevant files are resources. A skill that breaks the
-    framework's rules of names and lengths is left out, which is logged once. It subscribes to nothing: when the
-    workspace is closed, its last skills stay. Safe from any thread and event loop.
+    would make it old. Files of `script_extensions` are scripts, which `script_runner` runs as it does those of
+    `FileSkillsSource`; all other relevant files are resources. `link_targets` are the workspace's
+    `Settings.allow_link_targets`. A skill that breaks the framework's rules of names and lengths is left out, which is
+    logged once. It subscribes to nothing: when the workspace is closed, its last skills stay. Safe from any thread and
+    event loop.
     """
 
     def __init__(
@@ -57,8 +60,9 @@ class SnapshotSkillsSource(SkillsSource):
         *,
         script_runner: SkillScriptRunner | None = None,
         script_extensions: Sequence[str] = (".py",),
+        link_targets: Sequence[Path] = (),
     ) -> None:
-        self._workspace = workspace
+        self._read = partial(read_current_file, workspace, link_targets=tuple(link_targets))
         self._script_runner = script_runner
         self._script_extensions = tuple(script_extensions)
         self._converted = ConvertedSkills(workspace, self._file_skill)
@@ -82,7 +86,7 @@ class SnapshotSkillsSource(SkillsSource):
             ),
             content=skill.source.decode("utf-8", "replace"),
             path=str(skill.directory),
-            resources=[_SkillFileResource(self._workspace, skill.name, path) for path in paths if path not in scripts],
+            resources=[_SkillFileResource(self._read, skill.name, path) for path in paths if path not in scripts],
             scripts=[self._script(skill, path) for path in scripts],
         )
 
@@ -100,11 +104,11 @@ class SnapshotSkillsSource(SkillsSource):
 class _SkillFileResource(SkillResource):
     """A relevant file of a skill, read when the model asks for it."""
 
-    def __init__(self, workspace: Workspace, skill: str, path: str) -> None:
+    def __init__(self, read: Callable[[str, str], bytes], skill: str, path: str) -> None:
         super().__init__(name=path)
-        self._workspace = workspace
+        self._read = read
         self._skill = skill
 
     async def read(self, **_: object) -> str:
-        content = await asyncio.to_thread(read_skill_file, self._workspace, self._skill, self.name)
+        content = await asyncio.to_thread(self._read, self._skill, self.name)
         return content.decode("utf-8", "replace")

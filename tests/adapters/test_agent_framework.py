@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from skills_refresh import Workspace
+from skills_refresh import Settings, Workspace
 
 from ..conftest import SkillsRoot
 from .frameworks import import_framework
@@ -170,17 +170,33 @@ def test_a_resource_is_read_as_it_is_now(open_workspace: Opener, skills_root: Sk
     assert client.results == ["297 by 210"]
 
 
+def test_a_resource_behind_an_allowed_link_is_read(
+    open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
+) -> None:
+    shared = skills_root.path.parent / "shared"
+    SkillsRoot(shared).write("a4.md", "210 by 297")
+    skills_root.add("pdf")
+    (skills_root.path / "pdf" / "forms").symlink_to(shared)
+    workspace = open_workspace(skills_root.path, settings=Settings(allow_link_targets=(shared,)))
+    agent = make_agent(client, SnapshotSkillsSource(workspace, link_targets=[shared]))
+    client.calls = [("read_skill_resource", {"skill_name": "pdf", "resource_name": "forms/a4.md"})]
+    client.turn(agent)
+    assert client.results == ["210 by 297"]
+
+
 def test_a_script_is_run_by_the_runner(open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient) -> None:
-    skills_root.add("pdf", files={"scripts/run.py": "print()"})
+    skills_root.add("pdf", files={"scripts/run.py": "print()", "scripts/run.sh": "echo"})
 
     def run(skill: Any, script: Any, args: Any = None) -> str:
         return f"ran {Path(script.full_path).relative_to(skill.path)} {args}"
 
-    agent = make_agent(client, SnapshotSkillsSource(open_workspace(skills_root.path), script_runner=run))
+    workspace = open_workspace(skills_root.path)
     asked: dict[str, object] = {"skill_name": "pdf", "script_name": "scripts/run.py", "args": ["a.pdf"]}
     client.calls = [("run_skill_script", asked)]
-    client.turn(agent)
-    assert client.results == ["ran scripts/run.py ['a.pdf']"]
+    client.turn(make_agent(client, SnapshotSkillsSource(workspace, script_runner=run)))
+    client.calls = [("run_skill_script", asked | {"script_name": "scripts/run.sh"})]
+    client.turn(make_agent(client, SnapshotSkillsSource(workspace, script_runner=run, script_extensions=[".sh"])))
+    assert client.results == ["ran scripts/run.py ['a.pdf']", "ran scripts/run.sh ['a.pdf']"]
 
 
 def test_a_script_that_was_swapped_for_a_link_is_not_run(

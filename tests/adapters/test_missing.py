@@ -22,7 +22,7 @@ FRAMEWORKS = {
     "strands": ("strands", "strands-agents"),
 }
 # What several adapters use.
-SHARED = {"conversion", "optional_fields", "skill_file"}
+SHARED = {"conversion", "current_file", "optional_fields"}
 
 
 class Missing(MetaPathFinder):

@@ -7,8 +7,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from skills_refresh import ClosedError, Root, Workspace, scan
-from skills_refresh.adapters.skill_file import read_skill_file
+from skills_refresh import ClosedError, Root, Settings, Workspace, scan
+from skills_refresh.adapters.current_file import read_current_file
 
 from ..conftest import SkillsRoot
 
@@ -41,7 +41,7 @@ def test_what_was_just_written_is_read(open_workspace: Opener, skills_root: Skil
     skills_root.add("pdf", files={"references/a4.md": "210 by 297"})
     workspace = open_workspace(skills_root.path)
     skills_root.write("pdf/references/a4.md", "297 by 210")
-    assert read_skill_file(workspace, "pdf", "references/a4.md") == b"297 by 210"
+    assert read_current_file(workspace, "pdf", "references/a4.md") == b"297 by 210"
 
 
 def test_the_skills_own_text_is_that_of_the_snapshot(open_workspace: Opener, skills_root: SkillsRoot) -> None:
@@ -50,7 +50,7 @@ def test_the_skills_own_text_is_that_of_the_snapshot(open_workspace: Opener, ski
     source = workspace.snapshot.skills["pdf"].source
     skills_root.write("pdf/SKILL.md", "---\nname: [")
     workspace.sync()
-    assert read_skill_file(workspace, "pdf", "SKILL.md") == source
+    assert read_current_file(workspace, "pdf", "SKILL.md") == source
 
 
 def test_a_link_that_was_swapped_in_leads_nowhere(open_workspace: Opener, skills_root: SkillsRoot) -> None:
@@ -60,26 +60,38 @@ def test_a_link_that_was_swapped_in_leads_nowhere(open_workspace: Opener, skills
     workspace = open_workspace(skills_root.path)
     (skills_root.path / "pdf" / "a4.md").unlink()
     (skills_root.path / "pdf" / "a4.md").symlink_to(secret)
-    with pytest.raises(ValueError, match=r"the skill 'pdf' has no file 'a4\.md' any more"):
-        read_skill_file(workspace, "pdf", "a4.md")
+    with pytest.raises(FileNotFoundError, match=r"the skill 'pdf' has no file 'a4\.md' any more"):
+        read_current_file(workspace, "pdf", "a4.md")
 
 
 def test_what_is_no_file_of_a_skill_is_not_read(open_workspace: Opener, skills_root: SkillsRoot) -> None:
-    skills_root.add("pdf", files={"large.md": "x" * 1_000_001})
+    skills_root.add("pdf")
+    skills_root.write("csv/notes.md", "Of no skill.")
     workspace = open_workspace(skills_root.path)
-    with pytest.raises(ValueError, match=r"large\.md is over 1,000,000 bytes"):
-        read_skill_file(workspace, "pdf", "large.md")
-    with pytest.raises(ValueError, match=r"has no file '\.\./csv/SKILL\.md'"):
-        read_skill_file(workspace, "pdf", "../csv/SKILL.md")
-    with pytest.raises(ValueError, match="there is no skill 'csv'"):
-        read_skill_file(workspace, "csv", "SKILL.md")
+    with pytest.raises(FileNotFoundError, match=r"the skill 'pdf' has no file '\.\./csv/notes\.md'"):
+        read_current_file(workspace, "pdf", "../csv/notes.md")
+    with pytest.raises(FileNotFoundError, match="there is no skill 'csv'"):
+        read_current_file(workspace, "csv", "notes.md")
+
+
+def test_a_file_behind_an_allowed_link_is_read_where_it_is_said_to_be(
+    open_workspace: Opener, skills_root: SkillsRoot
+) -> None:
+    shared = skills_root.path.parent / "shared"
+    SkillsRoot(shared).write("forms/a4.md", "210 by 297")
+    skills_root.add("pdf")
+    (skills_root.path / "pdf" / "forms").symlink_to(shared / "forms")
+    workspace = open_workspace(skills_root.path, settings=Settings(allow_link_targets=(shared,)))
+    assert read_current_file(workspace, "pdf", "forms/a4.md", [shared]) == b"210 by 297"
+    with pytest.raises(FileNotFoundError, match="is not what it was"):
+        read_current_file(workspace, "pdf", "forms/a4.md")
 
 
 def test_a_file_that_changes_all_the_while_is_not_handed_out(skills_root: SkillsRoot) -> None:
     skills_root.add("pdf", files={"a4.md": "210 by 297"})
     with Workspace(DeafHost(), [Root(str(skills_root.path))], on_close=lambda: None) as workspace:
         skills_root.write("pdf/a4.md", "297 by 210")
-        with pytest.raises(ValueError, match=r"a4\.md is being changed: ask for it once more"):
-            read_skill_file(workspace, "pdf", "a4.md")
+        with pytest.raises(FileNotFoundError, match=r"a4\.md is not what it was a moment ago"):
+            read_current_file(workspace, "pdf", "a4.md")
     with pytest.raises(ClosedError):
-        read_skill_file(workspace, "pdf", "a4.md")
+        read_current_file(workspace, "pdf", "a4.md")
