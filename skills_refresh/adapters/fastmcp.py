@@ -37,7 +37,7 @@ except ImportError as error:
     ) from error
 
 MANIFEST = "_manifest"
-_SCHEME = "skill://"
+_SCHEME = "skill"
 _UNKNOWN_TYPE = "application/octet-stream"
 
 # Reads a file, by the name of its skill and its path therein.
@@ -83,15 +83,16 @@ class SnapshotSkillsProvider(Provider):
         return [] if self._listed_files else [offered.template for offered in self._offered().values()]
 
     async def _get_resource_template(self, uri: str, version: VersionSpec | None = None) -> ResourceTemplate | None:
-        offered, path = self._named(uri)
-        if offered is None or self._listed_files or path in offered.resources:
+        offered, _ = self._named(uri)
+        if offered is None or self._listed_files:
             return None
         return None if offered.template.matches(uri) is None else offered.template
 
     def _named(self, uri: str) -> tuple[_Offered | None, str]:
         """What is offered of the skill that `uri` names, and the path in it."""
-        name, _, path = uri.removeprefix(_SCHEME).partition("/")
-        return (self._offered().get(unquote(name)) if uri.startswith(_SCHEME) else None), unquote(path)
+        scheme, _, place = uri.partition("://")
+        name, _, path = place.partition("/")
+        return (self._offered().get(unquote(name)) if scheme == _SCHEME else None), unquote(path)
 
     def _offered(self) -> Mapping[str, _Offered]:
         """What is offered of each skill, by its name."""
@@ -177,12 +178,11 @@ def _resource_of(skill: Skill, path: str, read_file: FileReader) -> Resource:
 
 
 def _prefix(skill: Skill) -> str:
-    return f"{_SCHEME}{quote(skill.name, safe='')}/"
+    return f"{_SCHEME}://{quote(skill.name, safe='')}/"
 
 
 def _type_of(path: str) -> str:
-    # Not every machine's table knows the type that skills are written in.
-    return "text/markdown" if path.endswith(".md") else mimetypes.guess_type(path)[0] or _UNKNOWN_TYPE
+    return mimetypes.guess_type(path)[0] or _UNKNOWN_TYPE
 
 
 def _manifest(skill: Skill) -> str:

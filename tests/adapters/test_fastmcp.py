@@ -108,15 +108,19 @@ def test_a_file_that_was_written_this_moment_is_read_as_it_is_now(skills: Worksp
         assert read(provider, "skill://pdf/scripts/run me.py") == f"print({number})\n" * number
 
 
-def test_only_what_a_snapshot_lists_can_be_read(skills: Workspace, skills_root: SkillsRoot, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("shown", "refusal"), [("template", "has no file"), ("resources", "Resource not found")])
+def test_only_what_a_snapshot_lists_can_be_read(
+    shown: Shown, refusal: str, skills: Workspace, skills_root: SkillsRoot, tmp_path: Path
+) -> None:
     (tmp_path / "secret.md").write_text("Secret.")
     (skills_root.path / "pdf/link.md").symlink_to(tmp_path / "secret.md")
-    provider = SnapshotSkillsProvider(skills)
-    for address in ("pdf/link.md", "pdf/%2e%2e/%2e%2e/secret.md", "pdf/none.md", "pdf", "none/SKILL.md"):
-        with pytest.raises(Exception, match=r"Resource not found|has no file"):
-            read(provider, f"skill://{address}")
-    with pytest.raises(Exception, match="Resource not found"):
-        read(provider, "data://pdf/SKILL.md")
+    provider = SnapshotSkillsProvider(skills, shown)
+    for address in ("skill://pdf/link.md", "skill://pdf/%2e%2e/%2e%2e/secret.md", "skill://pdf/none.md"):
+        with pytest.raises(Exception, match=refusal):
+            read(provider, address)
+    for address in ("skill://pdf", "skill://none/SKILL.md", "data://pdf/SKILL.md"):
+        with pytest.raises(Exception, match="Resource not found"):
+            read(provider, address)
 
 
 def test_a_client_can_download_a_skill(skills: Workspace, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from skills_refresh import Workspace, watch
+from skills_refresh import Settings, Workspace, watch
 
 from ..conftest import SkillsRoot
 from .frameworks import import_framework
@@ -174,11 +174,12 @@ def test_a_skill_that_adk_does_not_accept_is_left_out_and_told_once(
     skills: Workspace, skills_root: SkillsRoot, caplog: pytest.LogCaptureFixture
 ) -> None:
     skills_root.write("Odd/SKILL.md", "---\nname: Odd\ndescription: Odd.\n---\n")
+    skills_root.write("nameless/SKILL.md", "---\ndescription: Called as its directory.\n---\n")
     skills.sync()
     registry = SnapshotSkillRegistry(skills)
     with caplog.at_level(logging.WARNING, "skills_refresh"):
         for _ in range(2):
-            assert found(registry, EVERYTHING) == ["pdf"]
+            assert found(registry, EVERYTHING) == ["nameless", "pdf"]
         assert loaded(registry, "Odd") is None
     assert [record.message for record in caplog.records if "Odd" in record.message] == [
         f"{skills_root.path / 'Odd/SKILL.md'} is left out, because the framework refuses it: Value error, name must be "
@@ -204,6 +205,23 @@ def test_a_file_that_cannot_be_loaded_is_left_out_alone(
     skill = loaded(SnapshotSkillRegistry(skills), "pdf")
     assert skill.resources.list_references() == ["forms.md"]
     assert "loaded without a file of it: the file has 16,000,001 bytes" in caplog.text
+
+
+def test_a_file_behind_a_link_is_loaded_where_links_may_lead(
+    skills_root: SkillsRoot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    skills_root.add("pdf", files={"references/own.md": "Own.\n"})
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared/forms.md").write_text("Shared.\n")
+    (skills_root.path / "pdf/references/forms.md").symlink_to(tmp_path / "shared/forms.md")
+    targets = (tmp_path / "shared",)
+    with watch(skills_root.path, settings=Settings(allow_link_targets=targets)) as skills:
+        there = loaded(SnapshotSkillRegistry(skills, link_targets=targets), "pdf")
+        assert there.resources.get_reference("forms.md") == "Shared.\n"
+        assert not caplog.text
+        left_out = loaded(SnapshotSkillRegistry(skills), "pdf")
+    assert left_out.resources.list_references() == ["own.md"]
+    assert "without a file of it: references/forms.md is not what it was a moment ago" in caplog.text
 
 
 def test_after_closing_the_last_snapshot_answers(skills: Workspace, skills_root: SkillsRoot, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def add_plugin(home: Path, body: str = "Do it.\n") -> None:
 def answers(loader: SkillsLoader, elsewhere: Path) -> dict[str, object]:
     """What a loader answers to everything that can be asked of it."""
     every = [skill["name"] for skill in loader.list_skills(filter_unavailable=False)]
-    asked = [*every, "no-such-skill"]
+    asked = [*every, "old-weather", "no-such-skill"]
     return {
         "list": loader.list_skills(),
         "all": loader.list_skills(filter_unavailable=False),
@@ -98,13 +98,13 @@ def answers(loader: SkillsLoader, elsewhere: Path) -> dict[str, object]:
         "summary": loader.build_skills_summary(),
         "some": loader.build_skills_summary(exclude={"folded", "cron"}),
         "elsewhere": loader.build_skills_summary(workspace=elsewhere),
-        "invoked": loader.get_explicitly_invoked_skills("$folded, $lacking, $no-such-skill and $folded"),
+        "invoked": loader.get_explicitly_invoked_skills("$folded, $lacking, $no-such-skill, $old-weather and $folded"),
         "none invoked": loader.build_explicit_skill_runtime_context("Nothing."),
         "runtime": loader.build_explicit_skill_runtime_context("Use $folded and $always."),
     }
 
 
-@pytest.mark.parametrize("disabled", [set(), {"folded", "cron"}])
+@pytest.mark.parametrize("disabled", [set(), {"folded", "cron", "old-weather"}])
 def test_every_answer_is_the_one_of_its_own_loader(
     disabled: set[str],
     home: Path,
@@ -117,11 +117,14 @@ def test_every_answer_is_the_one_of_its_own_loader(
     listed = Path.iterdir
     # Its own loader lists as the file system does; for comparing, that is by name, as ours.
     monkeypatch.setattr(Path, "iterdir", lambda path: iter(sorted(listed(path))))
+    # What an application that was installed calls its skill, by what it was called before.
+    monkeypatch.setattr(SkillsLoader, "_skill_aliases", lambda loader: {"old-weather": "weather"})
     with watch(root.path, builtin) as skills:
         ours = SnapshotSkillsLoader(skills, home, builtin, disabled)
         own = SkillsLoader(home, builtin, disabled)
         assert answers(ours, tmp_path) == answers(own, tmp_path)
         monkeypatch.setenv("SKILLS_TEST_KEY", "1")
+        assert answers(ours, tmp_path) == answers(own, tmp_path)
         add_plugin(home)
         assert answers(ours, tmp_path) == answers(own, tmp_path)
         add_plugin(home, body="Otherwise.\n")
@@ -185,6 +188,14 @@ def test_a_binary_that_was_installed_is_found_a_little_later(
 def test_a_root_that_nanobot_does_not_know_is_refused(home: Path, skills_root: SkillsRoot) -> None:
     with watch(skills_root.path) as skills, pytest.raises(ConfigError, match=r"does not know the root .* link others"):
         SnapshotSkillsLoader(skills, home)
+
+
+def test_a_workspace_behind_a_link_may_have_plugins(home: Path, skills: Workspace, tmp_path: Path) -> None:
+    add_plugin(home)
+    link = tmp_path / "link"
+    link.symlink_to(home)
+    summary = SnapshotSkillsLoader(skills, link).build_skills_summary()
+    assert "**slides** — Of a plugin.  `office/skills/slides/SKILL.md`" in summary
 
 
 def test_a_prompt_needs_no_disk_and_no_watching(home: Path, skills: Workspace, root: SkillsRoot) -> None:
