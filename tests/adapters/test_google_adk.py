@@ -153,12 +153,15 @@ def test_a_skill_is_loaded_as_its_own_loader_loads_it(skills_root: SkillsRoot) -
 def test_a_search_finds_best_first(skills: Workspace, skills_root: SkillsRoot) -> None:
     skills_root.add("tables", description="Of PDF and CSV.")
     skills_root.add("csv", description="Of tables.")
+    skills_root.add("archive", description="Packs a zip.")
+    skills_root.add("zip", description="Packs.")
     skills.sync()
     registry = SnapshotSkillRegistry(skills)
+    assert found(registry, "zip") == ["zip", "archive"]
     assert found(registry, "PDF Forms") == ["pdf", "tables"]
     assert found(registry, "csv tables") == ["csv", "tables"]
     assert found(registry, "nothing") == found(registry, "") == []
-    assert found(registry, EVERYTHING) == ["csv", "pdf", "tables"]
+    assert found(registry, EVERYTHING) == ["archive", "csv", "pdf", "tables", "zip"]
 
 
 def test_a_search_finds_no_more_than_a_model_wants_to_read(skills: Workspace, skills_root: SkillsRoot) -> None:

@@ -28,10 +28,12 @@ from skills_refresh.adapters.nanobot import ASK_AGAIN_S, SnapshotSkillsLoader  #
 # Skills in every form that nanobot knows, by their frontmatter.
 FORMS = {
     "always": "description: Always there.\nalways: true",
+    "awaiting": "description: Not yet there.\nalways: true\nmetadata: {nanobot: {requires: {bins: [no-such]}}}",
     "called": "description: 'Quoted: with a colon.'\nmetadata: {nanobot: {always: true, requires: {bins: [sh]}}}",
     "encoded": 'description: In JSON.\nmetadata: \'{"openclaw": {"requires": {"env": ["SKILLS_TEST_KEY"]}}}\'',
     "folded": "description: >\n  Over\n  two lines.\nlicense: MIT\nversion: 1.10",
     "lacking": "description: Lacks.\nmetadata: {nanobot: {requires: {bins: [no-such, sh], env: [NO_SUCH]}}}",
+    "number": "description: 5",
     "odd": "description: Odd.\nmetadata: {nanobot: {requires: {bins: sh, env: [1, '']}}}",
 }
 
@@ -68,12 +70,13 @@ def builtin(tmp_path: Path) -> Path:
 def write_all_forms(root: SkillsRoot) -> None:
     for name, fields in FORMS.items():
         root.write(f"{name}/SKILL.md", f"---\nname: {name}\n{fields}\n---\n\n# {name}\n\nDo it.\n")
+    root.add("pdf", description="Of the workspace.")
     root.write("crlf/SKILL.md", skill_text("crlf", "Of Windows.").replace("\n", "\r\n"))
 
 
-def add_plugin(home: Path, body: str = "Do it.\n") -> None:
+def add_plugin(home: Path, description: str = "Of a plugin.") -> None:
     plugin = SkillsRoot(home / "plugins/office/skills")
-    plugin.add("slides", description="Of a plugin.", body=body)
+    plugin.add("slides", description=description)
     plugin.add("pdf", description="Behind the workspace's.")
     plugin.add("weather", description="Before the built-in one.")
     manifest = {"$schema": AGENT_PLUGIN_SCHEMA, "name": "office"}
@@ -127,9 +130,9 @@ def test_every_answer_is_the_one_of_its_own_loader(
         assert answers(ours, tmp_path) == answers(own, tmp_path)
         add_plugin(home)
         assert answers(ours, tmp_path) == answers(own, tmp_path)
-        add_plugin(home, body="Otherwise.\n")
+        add_plugin(home, description="Otherwise.")
         assert answers(ours, tmp_path) == answers(own, tmp_path)
-        assert "Otherwise." in str(ours.load_skill("slides"))
+        assert "Otherwise." in ours.build_skills_summary()
 
 
 def test_what_happens_to_skills_is_in_the_next_prompt(home: Path, skills: Workspace, root: SkillsRoot) -> None:
@@ -166,6 +169,21 @@ def test_skills_can_be_disabled_at_any_time(home: Path, skills: Workspace) -> No
     loader.disabled_skills = {"pdf"}
     assert "**pdf**" not in loader.build_skills_summary()
     assert loader.load_skill("pdf") is None
+
+
+def test_a_summary_is_of_what_is_asked_now(
+    home: Path, root: SkillsRoot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root.write("key/SKILL.md", "---\nname: key\ndescription: D\nmetadata: {nanobot: {requires: {env: [KEY]}}}\n---\n")
+    with watch(root.path) as skills:
+        loader = SnapshotSkillsLoader(skills, home)
+        assert loader.build_skills_summary() == (
+            "### Workspace skills (`skills`)\n- **key** — D (unavailable: ENV: KEY)  `key/SKILL.md`"
+        )
+        monkeypatch.setenv("KEY", "1")
+        assert loader.build_skills_summary() == "### Workspace skills (`skills`)\n- **key** — D  `key/SKILL.md`"
+        assert f"(`{root.path}`)" in loader.build_skills_summary(workspace=tmp_path)
+        assert loader.build_skills_summary({"key"}, workspace=tmp_path) == ""
 
 
 def test_a_binary_that_was_installed_is_found_a_little_later(
