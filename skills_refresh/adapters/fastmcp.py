@@ -1,10 +1,10 @@
-"""fastmcp: a provider of skills as MCP resources, from the snapshot in memory.
+"""FastMCP: a `Provider` of the skills of a workspace as MCP resources. Needs `fastmcp`.
 
-fastmcp's own `SkillsDirectoryProvider` reads and hashes every file once and never again, or, with `reload`, at every
-request. This one has the same resources under the same addresses. A `SKILL.md` and the manifests come from memory; any
-other file is read when it is asked for, and is what the snapshot says.
+The framework's own `SkillsDirectoryProvider` reads and hashes every file once and never again, or, with `reload`, at
+every request. This one has the same resources under the same addresses. A `SKILL.md` and the manifests come from
+memory; any other file is read when it is asked for, and is what the snapshot says.
 
-A server of fastmcp cannot tell its clients that something changed unless they ask; they see it when they ask next.
+A server of the framework cannot tell its clients of a change unless they ask; they see it when they ask next.
 """
 
 from __future__ import annotations
@@ -12,16 +12,18 @@ from __future__ import annotations
 import asyncio
 import json
 import mimetypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
 from ..errors import ConfigError
 from ..filters import SKILL_FILE
-from ..model import Skill, SkillFile, Snapshot
-from ..skill_content import read_skill_file
+from ..model import Skill, SkillFile
 from ..workspace import Workspace
+from .conversion import ConvertedSkills
+from .current_file import read_current_file
 
 try:
     from fastmcp.resources.base import Resource
@@ -29,38 +31,46 @@ try:
     from fastmcp.server.providers.base import Provider
     from fastmcp.utilities.versions import VersionSpec
     from pydantic import AnyUrl, Field, InstanceOf
-except ModuleNotFoundError as error:
-    if error.name != "fastmcp":
-        raise
-    raise ConfigError("this adapter needs fastmcp, which is not installed: pip install fastmcp") from error
+except ImportError as error:
+    raise ConfigError(
+        "this adapter needs fastmcp, which is not installed or too old: pip install --upgrade fastmcp"
+    ) from error
 
 MANIFEST = "_manifest"
 _SCHEME = "skill://"
 _UNKNOWN_TYPE = "application/octet-stream"
 
+# Reads a file, by the name of its skill and its path therein.
+FileReader = Callable[[str, str], bytes]
+
 
 class SnapshotSkillsProvider(Provider):
-    """Offers the skills of `skills`, a workspace that was started, as resources `skill://NAME/PATH`.
+    """Offers the skills of `workspace` as resources `skill://NAME/PATH`, in each answer as they are then.
 
-    Of each skill these are its `SKILL.md` and a `_manifest` of its relevant files, in which one over 1 MB has no hash.
+    It takes the place of `SkillsDirectoryProvider`::
+
+        with skills_refresh.watch("skills") as workspace:
+            FastMCP("skills", providers=[SnapshotSkillsProvider(workspace)]).run()
+
+    Of each skill there is its `SKILL.md` and a `_manifest` of its relevant files, in which one over 1 MB has no hash.
     The files are reached by a template, or, with `supporting_files="resources"`, are listed too. `link_targets` are the
-    workspace's `Settings.allow_link_targets`. It belongs to the event loop of its server::
-
-        with skills_refresh.watch("skills") as skills:
-            FastMCP("skills", providers=[SnapshotSkillsProvider(skills)]).run()
+    workspace's `Settings.allow_link_targets`. It subscribes to nothing: when the workspace is closed, its last skills
+    stay. It belongs to the event loop of its server.
     """
 
     def __init__(
         self,
-        skills: Workspace,
+        workspace: Workspace,
         supporting_files: Literal["template", "resources"] = "template",
         *,
         link_targets: Sequence[Path] = (),
     ) -> None:
         super().__init__()
-        self._source = _Source(skills, tuple(link_targets))
+        self._workspace = workspace
         self._listed_files = supporting_files == "resources"
-        self._last: tuple[Snapshot | None, Mapping[str, _Offered]] = (None, {})
+        read = partial(read_current_file, workspace, link_targets=tuple(link_targets))
+        self._converted = ConvertedSkills(workspace, lambda skill: _offer(skill, read, self._listed_files))
+        self._last: tuple[tuple[_Offered, ...], Mapping[str, _Offered]] = ((), {})
 
     async def _list_resources(self) -> Sequence[Resource]:
         return [resource for offered in self._offered().values() for resource in offered.resources.values()]
@@ -84,43 +94,14 @@ class SnapshotSkillsProvider(Provider):
         return (self._offered().get(unquote(name)) if uri.startswith(_SCHEME) else None), unquote(path)
 
     def _offered(self) -> Mapping[str, _Offered]:
-        """What is offered of each skill; of one that did not change, the same objects as before."""
-        snapshot, known = self._source.skills.snapshot, self._last[1]
-        if self._last[0] is not snapshot:
-            offered = {}
-            for name, skill in snapshot.skills.items():
-                before = known.get(name)
-                if before is None or before.skill is not skill:
-                    before = _offer(skill, self._source, self._listed_files)
-                offered[name] = before
-            self._last = (snapshot, offered)
+        """What is offered of each skill, by its name."""
+        current = self._converted.current()
+        if self._last[0] is not current:
+            self._last = (current, {offered.skill.name: offered for offered in current})
         return self._last[1]
 
     def __repr__(self) -> str:
-        return f"SnapshotSkillsProvider({self._source.skills!r})"
-
-
-class _Source(NamedTuple):
-    """Where files are from."""
-
-    skills: Workspace
-    link_targets: tuple[Path, ...]
-
-    def read(self, name: str, path: str) -> bytes:
-        """The file `path` of the skill `name`, as it is in the snapshot. Raises `FileNotFoundError` where it is not in
-        there; for its other errors see `read_skill_file`."""
-        try:
-            return self._read(name, path)
-        except FileNotFoundError:
-            self.skills.sync()  # it was written a moment ago, or is gone
-            return self._read(name, path)
-
-    def _read(self, name: str, path: str) -> bytes:
-        skill = self.skills.snapshot.skills.get(name)
-        file = next((file for file in skill.files if file.path == path), None) if skill is not None else None
-        if skill is None or file is None:
-            raise FileNotFoundError(f"the skill {name!r} has no relevant file {path}")
-        return read_skill_file(skill, file, self.link_targets)
+        return f"SnapshotSkillsProvider({self._workspace!r})"
 
 
 class _SkillResource(Resource):
@@ -128,13 +109,13 @@ class _SkillResource(Resource):
 
     skill: InstanceOf[Skill] = Field(exclude=True)
     path: str = Field(exclude=True)
-    source: InstanceOf[_Source] = Field(exclude=True)
+    read_file: FileReader = Field(exclude=True)
 
     async def read(self) -> str | bytes:
         """What the snapshot has of it, or, of a file that is not the `SKILL.md`, the disk."""
         if self.path == MANIFEST:
             return _manifest(self.skill)
-        data = await asyncio.to_thread(self.source.read, self.skill.name, self.path)
+        data = await asyncio.to_thread(self.read_file, self.skill.name, self.path)
         return data.decode("utf-8", "replace") if _type_of(self.path).startswith("text/") else data
 
     def get_meta(self) -> dict[str, object]:
@@ -151,11 +132,11 @@ class _SkillFiles(ResourceTemplate):
     """The files of a skill, by their path."""
 
     skill: InstanceOf[Skill] = Field(exclude=True)
-    source: InstanceOf[_Source] = Field(exclude=True)
+    read_file: FileReader = Field(exclude=True)
 
     async def create_resource(self, uri: str, params: dict[str, object]) -> Resource:
         """The file that `params` names."""
-        return _resource_of(self.skill, str(params["path"]), self.source)
+        return _resource_of(self.skill, str(params["path"]), self.read_file)
 
 
 class _Offered(NamedTuple):
@@ -166,7 +147,7 @@ class _Offered(NamedTuple):
     template: ResourceTemplate
 
 
-def _offer(skill: Skill, source: _Source, listed_files: bool) -> _Offered:
+def _offer(skill: Skill, read_file: FileReader, listed_files: bool) -> _Offered:
     others = [file.path for file in skill.files if file.path != SKILL_FILE] if listed_files else []
     template = _SkillFiles(
         uri_template=f"{_prefix(skill)}{{path*}}",
@@ -175,14 +156,14 @@ def _offer(skill: Skill, source: _Source, listed_files: bool) -> _Offered:
         mime_type=_UNKNOWN_TYPE,
         parameters={"type": "object", "properties": {"path": {"type": "string"}}, "required": ["path"]},
         skill=skill,
-        source=source,
+        read_file=read_file,
     )
     return _Offered(
-        skill, {path: _resource_of(skill, path, source) for path in (SKILL_FILE, MANIFEST, *others)}, template
+        skill, {path: _resource_of(skill, path, read_file) for path in (SKILL_FILE, MANIFEST, *others)}, template
     )
 
 
-def _resource_of(skill: Skill, path: str, source: _Source) -> Resource:
+def _resource_of(skill: Skill, path: str, read_file: FileReader) -> Resource:
     descriptions = {SKILL_FILE: skill.description, MANIFEST: f"File listing for {skill.name}"}
     return _SkillResource(
         uri=AnyUrl(_prefix(skill) + quote(path)),
@@ -191,7 +172,7 @@ def _resource_of(skill: Skill, path: str, source: _Source) -> Resource:
         mime_type="application/json" if path == MANIFEST else _type_of(path),
         skill=skill,
         path=path,
-        source=source,
+        read_file=read_file,
     )
 
 

@@ -1,8 +1,8 @@
-"""google-adk: a registry for its `SkillToolset`, in which the model finds and loads the current skills.
+"""Google ADK: a `SkillRegistry`, in which a model finds and loads the skills of a workspace. Needs `google-adk`.
 
-ADK reads skills once, when its toolset is made, and refuses all for one that is malformed. A registry is asked at every
-turn. This one finds from memory; the files of a skill are read when it is first loaded, and kept while it stays as it
-is.
+The framework's own loader reads all skills once, for a toolset that is then fixed, and stops at the first that is
+malformed. A registry is asked at every turn. This one searches in memory; the files of a skill are read when it is
+first loaded, and kept while no byte of it changes.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from ..errors import ConfigError
 from ..model import Skill
 from ..skill_content import read_skill_file
 from ..workspace import Workspace
+from .conversion import ConvertedSkills
 
 try:
     from google.adk.skills import Frontmatter, Resources, Script, SkillRegistry
     from google.adk.skills import Skill as LoadedSkill
     from pydantic import ValidationError
-except ModuleNotFoundError as error:
-    if error.name not in ("google", "google.adk", "google.adk.skills"):
-        raise
-    raise ConfigError("this adapter needs google-adk 2, which is not installed: pip install google-adk") from error
+except ImportError as error:
+    raise ConfigError(
+        "this adapter needs google-adk, which is not installed or too old: pip install --upgrade google-adk"
+    ) from error
 
 # What a query finds at most: a model reads all of it.
 MAX_FOUND = 20
@@ -41,21 +42,24 @@ _log = logging.getLogger("skills_refresh")
 
 
 class SnapshotSkillRegistry(SkillRegistry):
-    """Finds and loads the skills of `skills`, a workspace that was started.
+    """Finds and loads the skills of `workspace`, in each turn as they are when it asks.
 
-    Only relevant files are among a skill's references, assets and scripts: `Settings(extensions=[".png"])` adds images.
-    `link_targets` are the workspace's `Settings.allow_link_targets`. A skill that ADK does not accept is left out, and
-    logged once. It belongs to the event loop of its runner::
+    It takes the place of the skills that a `SkillToolset` is made with::
 
-        with skills_refresh.watch("skills") as skills:
-            toolset = SkillToolset(registry=SnapshotSkillRegistry(skills))
-            agent = LlmAgent(name="writer", model=…, tools=[toolset])
+        with skills_refresh.watch("skills") as workspace:
+            toolset = SkillToolset(registry=SnapshotSkillRegistry(workspace))
+            agent = LlmAgent(name="writer", model=..., tools=[toolset])
+
+    The model searches it; ADK's own tool `list_skills` lists none. Only relevant files are among a skill's references,
+    assets and scripts: `Settings(extensions=[".png"])` adds images. `link_targets` are the workspace's
+    `Settings.allow_link_targets`. A skill that ADK does not accept is left out, which is logged once. It subscribes to
+    nothing: when the workspace is closed, its last skills stay. It belongs to one event loop.
     """
 
-    def __init__(self, skills: Workspace, *, link_targets: Sequence[Path] = ()) -> None:
-        self._skills = skills
+    def __init__(self, workspace: Workspace, *, link_targets: Sequence[Path] = ()) -> None:
+        self._workspace = workspace
         self._link_targets = tuple(link_targets)
-        self._frontmatters: dict[str, tuple[Skill, Frontmatter | None]] = {}
+        self._accepted = ConvertedSkills(workspace, _accepted)
         self._loaded: dict[str, tuple[Skill, LoadedSkill]] = {}
 
     async def get_skill(self, *, name: str) -> LoadedSkill:
@@ -65,7 +69,7 @@ class SnapshotSkillRegistry(SkillRegistry):
         when that raises: a skill that was deleted must not do so.
         """
         known = self._loaded.get(name)
-        if known is not None and known[0] is self._skills.snapshot.skills.get(name):
+        if known is not None and known[0] is self._workspace.snapshot.skills.get(name):
             return known[1]
         loaded: LoadedSkill = await asyncio.to_thread(self._load, name)
         return loaded
@@ -73,16 +77,12 @@ class SnapshotSkillRegistry(SkillRegistry):
     async def search_skills(self, *, query: str) -> list[Frontmatter]:
         """The skills whose names and descriptions have most of the words in `query`, at most `MAX_FOUND`; all for
         `"*"`."""
+        accepted = self._accepted.current()
+        if query == EVERYTHING:
+            return [frontmatter for _, frontmatter in accepted]
         words = query.lower().split()
-        found = []
-        for name, skill in self._skills.snapshot.skills.items():
-            frontmatter = self._frontmatter(skill)
-            text = f"{name} {skill.description}".lower()
-            hits, in_name = (sum(word in place for word in words) for place in (text, name.lower()))
-            if frontmatter is not None and (hits or query == EVERYTHING):
-                found.append((-hits, -in_name, name, frontmatter))
-        found.sort(key=lambda each: each[:3])
-        return [each[3] for each in (found if query == EVERYTHING else found[:MAX_FOUND])]
+        ranked = sorted(accepted, key=lambda each: _hits(words, each[0]), reverse=True)
+        return [frontmatter for skill, frontmatter in ranked[:MAX_FOUND] if any(_hits(words, skill))]
 
     def search_tool_description(self) -> str:
         """What the model reads of the tool that searches."""
@@ -90,16 +90,19 @@ class SnapshotSkillRegistry(SkillRegistry):
 
     def _load(self, name: str) -> Any:
         try:
-            return self._read(self._skills.snapshot.skills.get(name), name)
+            return self._read(name)
         except FileNotFoundError:  # it was written a moment ago, or is gone
-            return self._read(self._skills.sync().skills.get(name), name, leave_out=True)
+            self._workspace.sync()
+            return self._read(name, leave_out=True)
 
-    def _read(self, skill: Skill | None, name: str, *, leave_out: bool = False) -> LoadedSkill | None:
-        """`skill` with its files. Raises `FileNotFoundError` for one that is another by now, or leaves it out."""
-        frontmatter = None if skill is None else self._frontmatter(skill)
-        if skill is None or frontmatter is None:
+    def _read(self, name: str, *, leave_out: bool = False) -> LoadedSkill | None:
+        """The skill `name` with its files. Raises `FileNotFoundError` for one that is another by now, or leaves it
+        out."""
+        accepted = next((each for each in self._accepted.current() if each[0].name == name), None)
+        if accepted is None:
             self._loaded.pop(name, None)
             return None
+        skill, frontmatter = accepted
         found: dict[str, dict[str, str | bytes]] = {"references": {}, "assets": {}, "scripts": {}}
         for file in skill.files:
             directory, _, path = file.path.partition("/")
@@ -117,20 +120,20 @@ class SnapshotSkillRegistry(SkillRegistry):
         self._loaded[name] = (skill, loaded)
         return loaded
 
-    def _frontmatter(self, skill: Skill) -> Frontmatter | None:
-        """The frontmatter of `skill` in ADK's form; None where ADK does not accept it."""
-        known = self._frontmatters.get(skill.name)
-        if known is not None and known[0] is skill:
-            return known[1]
-        fields = {field: plain(value) for field, value in skill.frontmatter.items()}
-        try:
-            made = Frontmatter.model_validate(fields | {"name": skill.name})
-        except ValidationError as error:
-            reasons = "; ".join(str(each["msg"]) for each in error.errors())
-            _log.warning("google-adk does not accept %s, which is left out: %s", skill.location, reasons)
-            made = None
-        self._frontmatters[skill.name] = (skill, made)
-        return made
+
+def _accepted(skill: Skill) -> tuple[Skill, Frontmatter]:
+    """`skill`, and its frontmatter in ADK's form. Raises `ValueError` where ADK does not accept it."""
+    fields = {field: plain(value) for field, value in skill.frontmatter.items()}
+    try:
+        return skill, Frontmatter.model_validate(fields | {"name": skill.name})
+    except ValidationError as error:
+        raise ValueError("; ".join(str(each["msg"]) for each in error.errors())) from error
+
+
+def _hits(words: Sequence[str], skill: Skill) -> tuple[int, int]:
+    """How many of `words` are in the name or the description of `skill`, and how many in its name."""
+    name, both = skill.name.lower(), f"{skill.name} {skill.description}".lower()
+    return sum(word in both for word in words), sum(word in name for word in words)
 
 
 def _text_or_bytes(data: bytes) -> str | bytes:

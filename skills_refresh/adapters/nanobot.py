@@ -1,8 +1,8 @@
-"""nanobot-ai: a `SkillsLoader` for its context builder that answers from the snapshot in memory.
+"""nanobot: a `SkillsLoader` for its context builder with the skills of a workspace. Needs `nanobot-ai`.
 
-nanobot's own loader lists and reads all skills several times for one prompt, and once more for each skill. This one has
-the same methods and answers the same, sorted by name, without looking at the disk. Skills of plugins are the exception:
-nanobot lets them in by a digest of their package, so it is asked each time, where there are plugins.
+The framework's own loader lists and reads all skills several times for one prompt, and once more for each skill. This
+one has the same methods and answers the same, sorted by name, without looking at the disk. Skills of plugins are the
+exception: nanobot lets them in by a digest of their package, so it is asked each time, where there are plugins.
 
 Subagents, and the pages of its web interface, make loaders of nanobot's own; these stay as they are.
 """
@@ -26,10 +26,10 @@ from ..workspace import Workspace
 try:
     from nanobot.agent.plugins import enabled_agent_plugin_skills
     from nanobot.agent.skills import SkillsLoader, parse_skill_metadata
-except ModuleNotFoundError as error:
-    if error.name != "nanobot":
-        raise
-    raise ConfigError("this adapter needs nanobot, which is not installed: pip install nanobot-ai") from error
+except ImportError as error:
+    raise ConfigError(
+        "this adapter needs nanobot-ai, which is not installed or too old: pip install --upgrade nanobot-ai"
+    ) from error
 
 # Looking for a binary takes some 50 microseconds, and one prompt asks for each several times: an answer of a second ago
 # is good enough to tell a model what it can call.

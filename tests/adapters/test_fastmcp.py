@@ -113,7 +113,7 @@ def test_only_what_a_snapshot_lists_can_be_read(skills: Workspace, skills_root: 
     (skills_root.path / "pdf/link.md").symlink_to(tmp_path / "secret.md")
     provider = SnapshotSkillsProvider(skills)
     for address in ("pdf/link.md", "pdf/%2e%2e/%2e%2e/secret.md", "pdf/none.md", "pdf", "none/SKILL.md"):
-        with pytest.raises(Exception, match=r"Resource not found|has no relevant file"):
+        with pytest.raises(Exception, match=r"Resource not found|has no file"):
             read(provider, f"skill://{address}")
     with pytest.raises(Exception, match="Resource not found"):
         read(provider, "data://pdf/SKILL.md")

@@ -181,7 +181,7 @@ def test_a_skill_that_adk_does_not_accept_is_left_out_and_told_once(
             assert found(registry, EVERYTHING) == ["pdf"]
         assert loaded(registry, "Odd") is None
     assert [record.message for record in caplog.records if "Odd" in record.message] == [
-        f"google-adk does not accept {skills_root.path / 'Odd/SKILL.md'}, which is left out: Value error, name must be "
+        f"{skills_root.path / 'Odd/SKILL.md'} is left out, because the framework refuses it: Value error, name must be "
         "lowercase kebab-case (a-z, 0-9, hyphens), with no leading, trailing, or consecutive delimiters"
     ]
 
