@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from ..escaping import printable
 from ..model import Skill, Snapshot
@@ -59,7 +60,8 @@ class ConvertedSkills(Generic[Converted]):
             return None
 
 
-class _Held(NamedTuple, Generic[Converted]):
+@dataclass(frozen=True)
+class _Held(Generic[Converted]):
     """What was made of one snapshot: swapped as a whole, so that no reader sees half of it."""
 
     snapshot: Snapshot

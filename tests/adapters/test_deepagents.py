@@ -164,16 +164,19 @@ def test_a_turn_without_a_change_writes_no_state(
     assert updates() == [None]
 
 
+@pytest.mark.parametrize("subagent", ["general-purpose", "writer"])
 def test_a_subagent_begins_with_the_same_skills(
-    open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel
+    subagent: str, open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel
 ) -> None:
     skills_root.add("pdf", description="Reads them.")
     workspace = open_workspace(skills_root.path)
-    agent = make_agent(model, middleware_for(workspace))
+    middleware = middleware_for(workspace)
+    writer = {"name": "writer", "description": "Writes.", "system_prompt": "Write.", "middleware": [middleware]}
+    agent = make_agent(model, middleware, subagents=[writer])
     # A subagent that looked at the disk would not find it.
     skills_root.write("pdf/SKILL.md", "---\nname: [")
     workspace.sync()
-    model.calls = [("task", {"description": "Do it.", "subagent_type": "general-purpose"})]
+    model.calls = [("task", {"description": "Do it.", "subagent_type": subagent})]
     model.turn(agent)
     assert ["Reads them." in prompt for prompt in model.prompts] == [True, True, True]
 
