@@ -63,6 +63,15 @@ def test_the_table_names_every_verb() -> None:
     assert re.findall(r"^\| `(\w+)", table("verb"), re.MULTILINE) == list(VERBS)
 
 
+def test_the_table_names_every_adapter_and_a_class_of_it() -> None:
+    directory = PROJECT / "skills_refresh/adapters"
+    named = re.findall(r"\b(\w+)\.(Snapshot\w+)\(workspace", table("framework"))
+    for name, adapter in named:
+        assert f"\nclass {adapter}(" in (directory / f"{name}.py").read_text(encoding="utf-8")
+    classes = {path.stem for path in directory.glob("*.py") if "\nclass Snapshot" in path.read_text(encoding="utf-8")}
+    assert {name for name, _ in named} == classes
+
+
 def test_the_table_names_every_reason_of_health() -> None:
     named = [re.findall(r"`([a-z-]+)`", line.split("|")[1]) for line in table("reason").splitlines()]
     assert {reason for reasons in named for reason in reasons} == set(CAUSES) - {""}

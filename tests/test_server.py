@@ -264,10 +264,10 @@ def test_head_answers_as_get_does_without_a_body(server: Server) -> None:
 def test_a_skill_with_a_file_that_cannot_be_read_stays_in_the_index(skills_root: SkillsRoot) -> None:
     skills_root.add("pdf", files={"secret.md": "x"})
     unreadable = (
-        "from skills_refresh.server import skill_files; real = skill_files.read_target\n"
+        "from skills_refresh import skill_content; real = skill_content.read_target\n"
         "from skills_refresh.reading import FileEntry\n"
         "refused = FileEntry(None, error=('unreadable', 'cannot be read: Permission denied'))\n"
-        "skill_files.read_target = lambda path, *rest: refused if 'secret' in path else real(path, *rest)"
+        "skill_content.read_target = lambda path, *rest: refused if 'secret' in path else real(path, *rest)"
     )
     with Server(skills_root.path, command=prepared(unreadable)) as server:
         assert server.get("/v1/skills/pdf/files/secret.md").status_code == 403

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..model import Skill
-from .skill_files import MAX_SERVED_BYTES, read_skill_file
+from ..skill_content import MAX_READ_BYTES
+from .skill_files import read_skill_file
 
 # What the specification's installers accept at most, with a margin.
 MAX_FILES = 1_000
@@ -17,7 +18,7 @@ MAX_FILES = 1_000
 
 def can_archive(skill: Skill) -> bool:
     """Whether `skill` has more than its `SKILL.md`, and not more than an installer takes."""
-    return 1 < len(skill.files) <= MAX_FILES and sum(file.size for file in skill.files) <= MAX_SERVED_BYTES
+    return 1 < len(skill.files) <= MAX_FILES and sum(file.size for file in skill.files) <= MAX_READ_BYTES
 
 
 def make_archive(skill: Skill, link_targets: Sequence[Path]) -> bytes:

@@ -1,25 +1,19 @@
-"""One file of a skill, for whoever asks: only what the snapshot lists, and only as the snapshot knows it.
+"""Skills and their files by the names that stand in addresses: only what the snapshot lists, and only as the snapshot
+knows it.
 
-The path is looked up among the skill's relevant files, so no spelling of it leads anywhere else; the file is then
-opened as the engine opens files, below the roots and the allowed link targets and never through a link that was swapped
-in.
+The path is looked up among the skill's relevant files, so no spelling of it leads anywhere else.
 """
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..filters import SKILL_FILE
+from .. import skill_content
 from ..model import Skill, SkillFile, Snapshot
-from ..opening import DirectoryOpener, is_below
-from ..reading import FileEntry, read_target
 from .refusals import Refusal
 
-# Files up to this size are served. Larger ones are no reading for a model.
-MAX_SERVED_BYTES = 16_000_000
 # What the guard leaves encoded.
 _ENCODED = re.compile("%(2F|25)")
 
@@ -53,36 +47,11 @@ def read_skill_file(skill: Skill, file: SkillFile, link_targets: Sequence[Path])
 
     Raises `Refusal` where the file is too large, cannot be read, or is another by now. Safe from any thread.
     """
-    if file.path == SKILL_FILE:
-        return skill.source
-    if file.size > MAX_SERVED_BYTES:
-        raise Refusal(413, f"the file has {file.size:,} bytes, over {MAX_SERVED_BYTES:,}", "Read it from the disk.")
-    changed = Refusal(
-        409,
-        f"{file.path} is not what it was a moment ago",
-        "Ask for the skill once more, then for the file.",
-        retry_after=1,
-    )
     try:
-        target = os.path.realpath(skill.directory / file.path, strict=True)
-    except (OSError, ValueError) as error:
-        raise changed from error
-    bases = [os.path.realpath(path) for path in (skill.root, *link_targets)]
-    if not any(is_below(target, base) for base in bases):
-        raise changed
-    with DirectoryOpener(bases) as opener:
-        try:
-            entry = read_target(target, opener, MAX_SERVED_BYTES)
-        except FileNotFoundError as error:
-            raise changed from error
-    if entry.error is not None:
-        raise Refusal(403, f"{file.path} {entry.error[1]}", "Give the server's user permission to read it.")
-    if entry.data is None or not _is_same(entry, file):
-        raise changed
-    return entry.data
-
-
-def _is_same(entry: FileEntry, file: SkillFile) -> bool:
-    if file.sha256 is not None:
-        return entry.sha256 == file.sha256
-    return entry.signature is not None and entry.signature[:2] == (file.mtime_ns, file.size)
+        return skill_content.read_skill_file(skill, file, link_targets)
+    except ValueError as error:
+        raise Refusal(413, str(error), "Read it from the disk.") from error
+    except PermissionError as error:
+        raise Refusal(403, str(error), "Give the server's user permission to read it.") from error
+    except FileNotFoundError as error:
+        raise Refusal(409, str(error), "Ask for the skill once more, then for the file.", retry_after=1) from error

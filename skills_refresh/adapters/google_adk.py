@@ -1,0 +1,143 @@
+"""Google ADK: a `SkillRegistry`, in which a model finds and loads the skills of a workspace. Needs `google-adk`.
+
+The framework's own loader reads all skills once, for a toolset that is then fixed, and stops at the first that is
+malformed. A registry is asked at every turn. This one searches in memory; the files of a skill are read when it is
+first loaded, and kept while no byte of it changes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..encoding import plain
+from ..errors import ConfigError
+from ..model import Skill
+from ..skill_content import read_skill_file
+from ..workspace import Workspace
+from .conversion import ConvertedSkills
+
+try:
+    from google.adk.skills import Frontmatter, Resources, Script, SkillRegistry
+    from google.adk.skills import Skill as LoadedSkill
+    from pydantic import ValidationError
+except ImportError as error:
+    raise ConfigError(
+        "this adapter needs google-adk, which is not installed or too old: pip install --upgrade google-adk"
+    ) from error
+
+# What a query finds at most: a model reads all of it.
+MAX_FOUND = 20
+EVERYTHING = "*"
+
+_DESCRIPTION = (
+    "Finds skills by words of their names and descriptions, best first. Skills can be added and edited at any time, so "
+    f'search anew when one is needed; the query "{EVERYTHING}" lists all there are.'
+)
+
+_log = logging.getLogger("skills_refresh")
+
+
+class SnapshotSkillRegistry(SkillRegistry):
+    """Finds and loads the skills of `workspace`, in each turn as they are when it asks.
+
+    It takes the place of the skills that a `SkillToolset` is made with::
+
+        with skills_refresh.watch("skills") as workspace:
+            toolset = SkillToolset(registry=SnapshotSkillRegistry(workspace))
+            agent = LlmAgent(name="writer", model=..., tools=[toolset])
+
+    The model searches it; ADK's own tool `list_skills` lists none. Only relevant files are among a skill's references,
+    assets and scripts: `Settings(extensions=[".png"])` adds images. `link_targets` are the workspace's
+    `Settings.allow_link_targets`. A skill that ADK does not accept is left out, which is logged once. It subscribes to
+    nothing: when the workspace is closed, its last skills stay. It belongs to one event loop.
+    """
+
+    def __init__(self, workspace: Workspace, *, link_targets: Sequence[Path] = ()) -> None:
+        self._workspace = workspace
+        self._link_targets = tuple(link_targets)
+        self._accepted = ConvertedSkills(workspace, _accepted)
+        self._loaded: dict[str, tuple[Skill, LoadedSkill]] = {}
+
+    async def get_skill(self, *, name: str) -> LoadedSkill:
+        """The skill `name` with its relevant files; None where there is none.
+
+        None, because ADK asks at every turn for what a session has loaded, and takes all skill tools from the model
+        when that raises: a skill that was deleted must not do so.
+        """
+        known = self._loaded.get(name)
+        if known is not None and known[0] is self._workspace.snapshot.skills.get(name):
+            return known[1]
+        loaded: LoadedSkill = await asyncio.to_thread(self._load, name)
+        return loaded
+
+    async def search_skills(self, *, query: str) -> list[Frontmatter]:
+        """The skills whose names and descriptions have most of the words in `query`, at most `MAX_FOUND`; all for
+        `"*"`."""
+        accepted = self._accepted.current()
+        if query == EVERYTHING:
+            return [frontmatter for _, frontmatter in accepted]
+        words = query.lower().split()
+        ranked = sorted(accepted, key=lambda each: _hits(words, each[0]), reverse=True)
+        return [frontmatter for skill, frontmatter in ranked[:MAX_FOUND] if any(_hits(words, skill))]
+
+    def search_tool_description(self) -> str:
+        """What the model reads of the tool that searches."""
+        return _DESCRIPTION
+
+    def _load(self, name: str) -> Any:
+        try:
+            return self._read(name)
+        except FileNotFoundError:  # it was written a moment ago, or is gone
+            self._workspace.sync()
+            return self._read(name, leave_out=True)
+
+    def _read(self, name: str, *, leave_out: bool = False) -> LoadedSkill | None:
+        """The skill `name` with its files. Raises `FileNotFoundError` for one that is another by now, or leaves it
+        out."""
+        accepted = next((each for each in self._accepted.current() if each[0].name == name), None)
+        if accepted is None:
+            self._loaded.pop(name, None)
+            return None
+        skill, frontmatter = accepted
+        found: dict[str, dict[str, str | bytes]] = {"references": {}, "assets": {}, "scripts": {}}
+        for file in skill.files:
+            directory, _, path = file.path.partition("/")
+            if directory not in found:
+                continue
+            try:
+                found[directory][path] = _text_or_bytes(read_skill_file(skill, file, self._link_targets))
+            except (OSError, ValueError) as error:
+                if isinstance(error, FileNotFoundError) and not leave_out:
+                    raise
+                _log.warning("the skill %r is loaded without a file of it: %s", name, error)
+        scripts = {path: Script(src=text) for path, text in found.pop("scripts").items() if isinstance(text, str)}
+        resources = Resources(references=found["references"], assets=found["assets"], scripts=scripts)
+        loaded = LoadedSkill(frontmatter=frontmatter, instructions=skill.instructions().strip(), resources=resources)
+        self._loaded[name] = (skill, loaded)
+        return loaded
+
+
+def _accepted(skill: Skill) -> tuple[Skill, Frontmatter]:
+    """`skill`, and its frontmatter in ADK's form. Raises `ValueError` where ADK does not accept it."""
+    fields = {field: plain(value) for field, value in skill.frontmatter.items()}
+    try:
+        return skill, Frontmatter.model_validate(fields | {"name": skill.name})
+    except ValidationError as error:
+        raise ValueError("; ".join(str(each["msg"]) for each in error.errors())) from error
+
+
+def _hits(words: Sequence[str], skill: Skill) -> tuple[int, int]:
+    """How many of `words` are in the name or the description of `skill`, and how many in its name."""
+    name, both = skill.name.lower(), f"{skill.name} {skill.description}".lower()
+    return sum(word in both for word in words), sum(word in name for word in words)
+
+
+def _text_or_bytes(data: bytes) -> str | bytes:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return data

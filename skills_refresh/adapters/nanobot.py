@@ -1,0 +1,237 @@
+"""nanobot: a `SkillsLoader` for its context builder with the skills of a workspace. Needs `nanobot-ai`.
+
+The framework's own loader lists and reads all skills several times for one prompt, and once more for each skill. This
+one has the same methods and answers the same, sorted by name, without looking at the disk. Skills of plugins are the
+exception: nanobot lets them in by a digest of their package, so it is asked each time, where there are plugins.
+
+Subagents, and the pages of its web interface, make loaders of nanobot's own; these stay as they are.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from ..encoding import plain
+from ..errors import ConfigError
+from ..model import Skill, Snapshot
+from ..reading import Signature, signature_or_none
+from ..workspace import Workspace
+
+try:
+    from nanobot.agent.plugins import enabled_agent_plugin_skills
+    from nanobot.agent.skills import SkillsLoader, parse_skill_metadata
+except ImportError as error:
+    raise ConfigError(
+        "this adapter needs nanobot-ai, which is not installed or too old: pip install --upgrade nanobot-ai"
+    ) from error
+
+# Looking for a binary takes some 50 microseconds, and one prompt asks for each several times: an answer of a second ago
+# is good enough to tell a model what it can call.
+ASK_AGAIN_S = 1.0
+
+_Plugin = tuple[str, Path, Signature | None]
+
+
+class _Record(NamedTuple):
+    """One skill as nanobot lists it. `skill` is None where a plugin brings it; `line` and `file` are two halves of its
+    line in the summary, between which stands what is missing."""
+
+    skill: Skill | None
+    entry: Mapping[str, str]
+    metadata: Mapping[str, object]
+    bins: list[str]
+    env: list[str]
+    always: bool
+    line: str
+    file: str
+
+
+class _Listing(NamedTuple):
+    """All skills, in nanobot's order, for one state of snapshot, plugins and disabled skills; and those of them that
+    require something, and that belong into every prompt."""
+
+    state: tuple[Snapshot, tuple[_Plugin, ...], frozenset[str]]
+    records: dict[str, _Record]
+    demanding: dict[str, _Record]
+    always: list[str]
+
+
+class SnapshotSkillsLoader(SkillsLoader):
+    """Loads the skills of `skills`, a workspace that was started, in place of nanobot's `SkillsLoader`.
+
+    `workspace` is nanobot's, a directory. The roots of `skills` must be its `skills` directory and, where the built-in
+    skills are wanted, `builtin_skills_dir`; another root raises `ConfigError`, because nanobot could not tell a model
+    where that is. `disabled_skills` can be set later, too. Owned by the thread of the agent loop::
+
+        with skills_refresh.watch(loop.workspace / "skills", BUILTIN_SKILLS_DIR) as skills:
+            loop.context.skills = SnapshotSkillsLoader(skills, loop.workspace)
+    """
+
+    def __init__(
+        self,
+        skills: Workspace,
+        workspace: Path,
+        builtin_skills_dir: Path | None = None,
+        disabled_skills: set[str] | None = None,
+    ) -> None:
+        super().__init__(workspace, builtin_skills_dir, disabled_skills)
+        self._skills = skills
+        places = [("workspace", self.workspace_skills), ("builtin", self.builtin_skills)]
+        sources = {os.path.realpath(path.expanduser()): (source, path) for source, path in places}
+        self._sources: dict[Path, tuple[str, Path]] = {}
+        for root in skills.roots:
+            found = sources.get(os.path.realpath(root.path))
+            if found is None:
+                raise ConfigError(
+                    f"nanobot does not know the root {root.path}: watch {self.workspace_skills} and"
+                    f" {self.builtin_skills}, and link others into the first"
+                )
+            self._sources[Path(root.path)] = found
+        self._last: _Listing | None = None
+        self._binaries: dict[str, tuple[float, bool]] = {}
+        self._summary: tuple[object, str] = (None, "")
+
+    # -- what nanobot asks ------------------------------------------------------------------------------------------
+
+    def list_skills(self, filter_unavailable: bool = True) -> list[dict[str, str]]:
+        """All skills, or all whose requirements are met: the name, path and source of each."""
+        listing = self._listing()
+        missing = self._missing(listing) if filter_unavailable else {}
+        return [dict(record.entry) for name, record in listing.records.items() if name not in missing]
+
+    def load_skill(self, name: str) -> str | None:
+        """The text of the `SKILL.md` of the skill `name`, or None."""
+        records = self._listing().records
+        record = records.get(name) or records.get(self._skill_aliases().get(name, name))
+        if record is None:
+            return None
+        if record.skill is None:
+            return Path(record.entry["path"]).read_text(encoding="utf-8")
+        return record.skill.source.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")
+
+    def get_skill_metadata(self, name: str) -> dict[str, object] | None:
+        """The frontmatter of the skill `name`, or None."""
+        record = self._listing().records.get(name)
+        metadata: dict[str, object] | None = super().get_skill_metadata(name) if record is None else None
+        return metadata if record is None else dict(record.metadata)
+
+    def get_always_skills(self) -> list[str]:
+        """The names of the skills that belong into every prompt, and whose requirements are met."""
+        listing = self._listing()
+        missing = self._missing(listing)
+        return [name for name in listing.always if name not in missing]
+
+    def get_explicitly_invoked_skills(self, text: str) -> list[str]:
+        """The names of the available skills that `text` calls for as `$name`."""
+        invoked: list[str] = super().get_explicitly_invoked_skills(text) if "$" in text else []
+        return invoked
+
+    def build_skills_summary(self, exclude: set[str] | None = None, *, workspace: Path | None = None) -> str:
+        """The list of all skills but `exclude` for a prompt; paths are relative unless `workspace` is another one."""
+        listing = self._listing()
+        relative = workspace is None or workspace == self.workspace or _real(workspace) == _real(self.workspace)
+        missing, excluded = self._missing(listing), frozenset(exclude or ())
+        asked = (listing.state, relative, missing, excluded)
+        if self._summary[0] != asked:
+            self._summary = (asked, self._summarized(listing, relative, missing, excluded))
+        return self._summary[1]
+
+    # -- how it is answered -----------------------------------------------------------------------------------------
+
+    def _listing(self) -> _Listing:
+        state = (self._skills.snapshot, self._plugins(), self._disabled())
+        if self._last is None or self._last.state != state:
+            self._last = self._listed(*state)
+        return self._last
+
+    def _listed(self, snapshot: Snapshot, plugins: tuple[_Plugin, ...], disabled: frozenset[str]) -> _Listing:
+        known = {} if self._last is None else self._last.records
+        found: dict[str, dict[str, _Record]] = {"workspace": {}, "plugin": {}, "builtin": {}}
+        for name, skill in snapshot.skills.items():
+            record = known.get(name)
+            if record is None or record.skill is not skill:
+                source, root = self._sources[skill.root]
+                path = root / skill.relative_location
+                metadata = {field: plain(value) for field, value in skill.frontmatter.items()}
+                record = self._record(name, path, source, skill.relative_location, metadata, skill)
+            found[record.entry["source"]][name] = record
+        for name, path, _ in plugins:
+            if name not in found["workspace"]:
+                found["builtin"].pop(name, None)
+                file = path.relative_to(_real(self.workspace / "plugins")).as_posix()
+                told = parse_skill_metadata(path.read_text(encoding="utf-8")) or {}
+                found["plugin"][name] = self._record(name, path, "plugin", file, told)
+        listed = found["workspace"] | found["plugin"] | found["builtin"]
+        records = {name: record for name, record in listed.items() if name not in disabled} if disabled else listed
+        demanding = {name: record for name, record in records.items() if record.bins or record.env}
+        always = [name for name, record in records.items() if record.always]
+        return _Listing((snapshot, plugins, disabled), records, demanding, always)
+
+    def _record(
+        self, name: str, path: Path, source: str, file: str, metadata: Mapping[str, object], skill: Skill | None = None
+    ) -> _Record:
+        own = self._parse_nanobot_metadata(metadata.get("metadata"))
+        bins, env = self._requirement_lists(own)
+        description = metadata.get("description")
+        line = f"- **{name}** — {description if isinstance(description, str) and description else name}"
+        entry = {"name": name, "path": str(path), "source": source}
+        always = bool(own.get("always") or metadata.get("always"))
+        return _Record(skill, entry, metadata, bins, env, always, line, f"  `{file}`")
+
+    def _plugins(self) -> tuple[_Plugin, ...]:
+        if not os.path.isdir(self.workspace / "plugins"):
+            return ()
+        found = enabled_agent_plugin_skills(self.workspace)
+        return tuple((name, path, signature_or_none(str(path))) for name, path in found)
+
+    def _disabled(self) -> frozenset[str]:
+        disabled = frozenset(self.disabled_skills)
+        pairs = self._skill_aliases().items() if disabled else ()
+        return disabled.union(*(pair for pair in pairs if not disabled.isdisjoint(pair)))
+
+    def _missing(self, listing: _Listing) -> dict[str, str]:
+        """What is missing, by the name of each skill whose requirements are not met."""
+        missing = {}
+        for name, record in listing.demanding.items():
+            lacks = [f"CLI: {binary}" for binary in record.bins if not self._has_binary(binary)]
+            lacks += [f"ENV: {variable}" for variable in record.env if not os.environ.get(variable)]
+            if lacks:
+                missing[name] = ", ".join(lacks)
+        return missing
+
+    def _has_binary(self, name: str) -> bool:
+        now = time.monotonic()
+        asked, found = self._binaries.get(name, (-math.inf, False))
+        if now - asked >= ASK_AGAIN_S:
+            found = shutil.which(name) is not None
+            self._binaries[name] = (now, found)
+        return found
+
+    def _summarized(
+        self, listing: _Listing, relative: bool, missing: Mapping[str, str], exclude: frozenset[str]
+    ) -> str:
+        groups = {
+            "workspace": ("Workspace skills", self.workspace_skills, "skills"),
+            "plugin": ("Agent Plugin skills", self.workspace / "plugins", "plugins"),
+            "builtin": ("Built-in skills", self.builtin_skills, "skills"),
+        }
+        lines: dict[str, list[str]] = {source: [] for source in groups}
+        for name, record in listing.records.items():
+            if name not in exclude:
+                lacks = f" (unavailable: {missing[name]})" if name in missing else ""
+                lines[record.entry["source"]].append(record.line + lacks + record.file)
+        return "\n\n".join(
+            "\n".join([f"### {label} (`{shown if relative else _real(root)}`)", *lines[source]])
+            for source, (label, root, shown) in groups.items()
+            if lines[source]
+        )
+
+
+def _real(path: Path) -> Path:
+    return path.expanduser().resolve()
