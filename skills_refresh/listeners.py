@@ -44,6 +44,9 @@ class ListenerRegistry:
         self._history: deque[Snapshot] = deque(maxlen=MAX_HISTORY)
         self._failures = 0
 
+    def __bool__(self) -> bool:
+        return bool(self._subscriptions)
+
     @property
     def failures(self) -> int:
         """How many calls of listeners ended with an exception."""

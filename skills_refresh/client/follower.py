@@ -51,6 +51,13 @@ class Follower:
 
     # -- requests: called by the workspace, on any thread -------------------------------------------------------------
 
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None:
+        """Does nothing: the workspace is held until it is closed."""
+
+    def is_own_thread(self) -> bool:
+        """Whether the thread that follows calls."""
+        return threading.current_thread() is self._thread
+
     def attach(self, workspace: Workspace) -> Future[None]:
         """Follows the server for `workspace`. Fails where it cannot be reached, or refuses."""
         with self._lock:
