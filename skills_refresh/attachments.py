@@ -25,8 +25,8 @@ _log = logging.getLogger("skills_refresh")
 class Attachments:
     """Gives workspaces their roots, and takes them back. Owned by the engine's thread.
 
-    `audits` gets exactly the roots that somebody holds. `read_roots` reads what was opened. `is_forgotten` says that all
-    workspaces are gone, the last one without having been closed.
+    `audits` gets exactly the roots that somebody holds. `read_roots` reads what was opened. `is_forgotten` says that
+    all workspaces are gone, the last one without having been closed.
     """
 
     def __init__(

@@ -1,0 +1,298 @@
+"""Many workspaces on one engine: each directory is read and watched once, each hears what concerns it, and once."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import mmap
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from skills_refresh import Engine, SkillsChanged, Workspace, scan, watch
+from skills_refresh.filters import SkillFilter
+from skills_refresh.watching.limits import kernel_watches
+
+from .conftest import SkillsRoot, age, wait_for
+from .engines import TurnedEngine
+
+MANY = 60
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts what the kernel watches")
+
+
+@pytest.fixture
+def engine() -> Iterator[TurnedEngine]:
+    wait_for(lambda: kernel_watches() == 0, "the end of other watches")
+    with TurnedEngine() as engine:
+        yield engine
+
+
+def make_root(path: Path, *names: str) -> Path:
+    root = SkillsRoot(path)
+    for name in names:
+        root.add(name, files={"scripts/run.py": "1"})
+    return path
+
+
+def test_each_directory_is_watched_once_however_many_workspaces_reach_it(engine: TurnedEngine, tmp_path: Path) -> None:
+    shared = [make_root(tmp_path / f"shared-{number}", "pdf", f"docx-{number}") for number in range(2)]
+    own = [make_root(tmp_path / f"own-{number}", f"own-{number}") for number in range(MANY)]
+    workspaces = [engine.open([root, *shared]) for root in own]
+    engine.wait_for_watches([*shared, *own])
+    for number, workspace in enumerate(workspaces):
+        assert list(workspace.snapshot.skills) == ["docx-0", "docx-1", f"own-{number}", "pdf"]
+
+
+def test_opening_and_closing_in_any_order_leaves_exactly_the_watches_of_what_is_open(
+    engine: TurnedEngine, tmp_path: Path
+) -> None:
+    """Roots that lie in one another and that are one directory by two paths are among them."""
+    random = Random(7)
+    roots = [make_root(tmp_path / f"root-{number}", f"a-{number}", f"b-{number}/c") for number in range(6)]
+    roots.append(roots[0] / "a-0")
+    roots.append(roots[1] / "b-1")
+    (tmp_path / "link").symlink_to(roots[2])
+    roots.append(tmp_path / "link")
+    opened: list[tuple[Workspace, list[Path]]] = []
+    for step in range(240):
+        if len(opened) < 4 or (random.random() < 0.5 and len(opened) < 30):
+            chosen = random.sample(roots, random.randint(1, 3))
+            opened.append((engine.open(chosen), chosen))
+        else:
+            opened.pop(random.randrange(len(opened)))[0].close()
+        if step % 80 == 79:
+            engine.wait_for_watches({root for _, chosen in opened for root in chosen})
+    for workspace, _ in opened:
+        workspace.close()
+    engine.wait_for_watches([])
+
+
+def test_a_listener_may_close_its_workspace_while_others_are_opened(engine: TurnedEngine, tmp_path: Path) -> None:
+    shared = SkillsRoot(make_root(tmp_path / "shared", "pdf"))
+    closing = [engine.open([shared.path]) for _ in range(10)]
+    closed = threading.Semaphore(0)
+
+    def closer(workspace: Workspace) -> Callable[[SkillsChanged], None]:
+        def close(change: SkillsChanged) -> None:
+            workspace.close()
+            closed.release()
+
+        return close
+
+    for workspace in closing:
+        workspace.subscribe(closer(workspace))
+    own = [make_root(tmp_path / f"own-{number}", f"own-{number}") for number in range(20)]
+    with ThreadPoolExecutor(4) as threads:
+        opening = [threads.submit(engine.open, [root, shared.path]) for root in own]
+        shared.add("docx")
+    opened = [future.result() for future in opening]
+    for _ in closing:
+        assert closed.acquire(timeout=10)
+    for number, workspace in enumerate(opened):
+        assert list(workspace.sync().skills) == ["docx", f"own-{number}", "pdf"]
+    engine.wait_for_watches([*own, shared.path])
+
+
+def test_a_root_that_goes_is_told_to_each_workspace_once(engine: TurnedEngine, tmp_path: Path) -> None:
+    shared = make_root(tmp_path / "shared", "pdf", "docx")
+    own = [make_root(tmp_path / f"own-{number}", "own") for number in range(MANY)]
+    workspaces = [engine.open([root, shared]) for root in own]
+    told: Counter[int] = Counter()
+    health: Counter[tuple[int, str, str]] = Counter()
+    for number, workspace in enumerate(workspaces):
+        workspace.subscribe(lambda change, number=number: told.update([number] * len(change.changes)))  # type: ignore[misc]  # mypy does not infer the default
+        workspace.subscribe_health(
+            lambda root, number=number: health.update([(number, root.path.name, root.mode)])  # type: ignore[misc]  # the same
+        )
+    shared.rename(tmp_path / "away")
+    wait_for(lambda: len(told) == MANY)
+    for workspace in workspaces:
+        workspace.sync()
+    wait_for(lambda: told == dict.fromkeys(range(MANY), 2), "telling each of two removed skills")
+    assert health == {(number, "shared", "missing"): 1 for number in range(MANY)}
+    assert all(list(workspace.snapshot.skills) == ["own"] for workspace in workspaces)
+
+
+def test_a_change_is_told_to_those_who_have_its_root_alone(engine: TurnedEngine, tmp_path: Path) -> None:
+    roots = [SkillsRoot(make_root(tmp_path / f"root-{number}", "pdf")) for number in range(3)]
+    inner = tmp_path / "root-1/pdf"
+    workspaces = {
+        "first": engine.open([roots[0].path]),
+        "both": engine.open([roots[0].path, roots[1].path]),
+        "second": engine.open([roots[1].path]),
+        "inside": engine.open([inner]),
+        "third": engine.open([roots[2].path]),
+    }
+    before = {name: workspace.version for name, workspace in workspaces.items()}
+    roots[1].write("pdf/scripts/run.py", "2")
+    wait_for(lambda: all(workspaces[name].version > before[name] for name in ("second", "inside")))
+    roots[0].write("pdf/scripts/run.py", "2")
+    wait_for(lambda: all(workspaces[name].version > before[name] for name in ("first", "both")))
+    assert workspaces["third"].sync().version == before["third"]
+
+
+@pytest.mark.parametrize("to_file", [True, False])
+def test_a_root_hears_what_another_ones_events_tell_of_its_links(
+    engine: TurnedEngine, tmp_path: Path, to_file: bool
+) -> None:
+    """No directory of the root that holds the link is named by such an event."""
+    target = SkillsRoot(tmp_path / "root/target")
+    linking = SkillsRoot(tmp_path / "root/linking")
+    target.write("notes/page.md", "old")
+    linking.add("pdf")
+    link = linking.path / "pdf/linked.md"
+    link.symlink_to("../../target/notes/page.md" if to_file else "../../target/notes")
+    engine.open([tmp_path / "root/target"])
+    whole = engine.open([tmp_path / "root"])
+    alone = engine.open([linking.path])
+    before = whole.snapshot
+    target.write("notes/page.md", "new")
+    wait_for(lambda: whole.snapshot is not before)
+    assert whole.sync().problems == scan([tmp_path / "root"]).snapshot.problems
+    assert alone.sync().problems == scan([linking.path]).snapshot.problems
+
+
+@contextmanager
+def a_storm_in(root: SkillsRoot) -> Iterator[None]:
+    """A thread that adds, edits and removes skills all the time."""
+    over = threading.Event()
+
+    def write() -> None:
+        for number in count():
+            if over.is_set():
+                return
+            directory = root.add(f"storm-{number % 20}", body=f"{number}\n")
+            if number % 3 == 0:
+                directory.rename(root.path / f"moved-{number % 7}-{number}")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_many_threads_may_open_workspaces_at_once_while_a_storm_goes_on(engine: TurnedEngine, tmp_path: Path) -> None:
+    shared = SkillsRoot(make_root(tmp_path / "shared", "pdf"))
+    own = [make_root(tmp_path / f"own-{number}", f"own-{number}") for number in range(40)]
+    with a_storm_in(shared), ThreadPoolExecutor(8) as threads:
+        workspaces = list(threads.map(lambda root: engine.open([root, shared.path]), own))
+    for root, workspace in zip(own, workspaces, strict=True):
+        expected = scan([root, shared.path]).snapshot
+        assert workspace.sync().digest == expected.digest
+    engine.wait_for_watches([*own, shared.path])
+
+
+def write_untold(path: Path, old: bytes, new: bytes) -> None:
+    """Writes through a memory map, of which no event tells until it is closed."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
+        start = memory.find(old)
+        memory[start : start + len(new)] = new
+        memory.flush()
+
+
+def test_a_bump_finds_for_every_workspace_what_no_event_told(engine: TurnedEngine, tmp_path: Path) -> None:
+    shared = make_root(tmp_path / "shared", "pdf")
+    other = make_root(tmp_path / "other", "docx")
+    outside = tmp_path / "hard-link"
+    outside.hardlink_to(shared / "pdf/SKILL.md")
+    for path in shared.rglob("*"):
+        age(path)
+    workspaces = [engine.open([shared]) for _ in range(3)]
+    untouched = engine.open([other])
+    before, version = workspaces[0].version, untouched.version
+    reasons: list[str] = []
+    workspaces[0].subscribe(lambda change: reasons.append(change.reason))
+    outside.write_text(outside.read_text().replace("Do it.", "Did it."))
+    engine.bump("config")
+    assert all(workspace.snapshot.skills["pdf"].instructions() == "Did it.\n" for workspace in workspaces)
+    assert {workspace.version > before for workspace in workspaces} == {True}
+    assert untouched.version == version
+    wait_for(lambda: reasons == ["config"])
+
+
+def test_a_bump_where_nothing_differs_moves_no_version(engine: TurnedEngine, tmp_path: Path) -> None:
+    root = make_root(tmp_path / "root", "pdf")
+    workspaces = [engine.open([root]) for _ in range(3)]
+    before = [workspace.snapshot for workspace in workspaces]
+    engine.bump()
+    assert [workspace.snapshot for workspace in workspaces] == before
+
+
+# -- workspaces that their users forget -------------------------------------------------------------------------------
+
+
+def test_a_forgotten_workspace_is_let_go_of_and_told(
+    engine: TurnedEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = engine.open([make_root(tmp_path / "kept", "docx")])
+    root = make_root(tmp_path / "forgotten", "pdf")
+    with caplog.at_level(logging.WARNING):
+        engine.open([root])
+        gc.collect()
+        engine.wait_for_watches([tmp_path / "kept"])
+    assert f"a workspace on ['{root}'] was forgotten while it was open" in caplog.text
+    assert list(kept.snapshot.skills) == ["docx"]
+
+
+def test_a_workspace_is_not_forgotten_while_somebody_listens(engine: TurnedEngine, tmp_path: Path) -> None:
+    root = SkillsRoot(make_root(tmp_path / "root", "pdf"))
+    told: list[SkillsChanged] = []
+    unsubscribe = engine.open([root.path]).subscribe(told.append)
+    forgotten_next = engine.open([make_root(tmp_path / "other", "docx")])
+    del forgotten_next
+    gc.collect()
+    engine.wait_for_watches([root.path])
+    root.add("docx")
+    wait_for(lambda: told)
+    told.clear()
+    unsubscribe()
+    del unsubscribe
+    gc.collect()
+    engine.wait_for_watches([])
+
+
+def test_the_engine_of_a_forgotten_workspace_ends(tmp_path: Path) -> None:
+    def is_running() -> bool:
+        gc.collect()
+        return any(thread.name == "skills-refresh engine" for thread in threading.enumerate())
+
+    wait_for(lambda: not is_running(), "the end of other engines")
+    watch(make_root(tmp_path / "root", "pdf")).start()
+    assert any(thread.name == "skills-refresh engine" for thread in threading.enumerate())
+    wait_for(lambda: not is_running(), "the end of the engine")
+
+
+def test_closing_the_engine_of_workspaces_that_nobody_holds_warns_of_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Engine() as engine:
+        engine.open([make_root(tmp_path / "root", "pdf")])
+    assert not caplog.records
+
+
+# -- what is shared ---------------------------------------------------------------------------------------------------
+
+
+def test_filters_of_equal_settings_share_what_is_compiled() -> None:
+    one = SkillFilter("/a", extensions=[".svg"], patterns=["drafts/", "# nothing"])
+    two = SkillFilter("/b", extensions=(".svg",), patterns=("drafts/", "# nothing"))
+    other = SkillFilter("/a", extensions=[".svg"])
+    assert one._rules is two._rules
+    assert other._rules is not one._rules
+    assert (one.reads("a.svg"), one.prunes("drafts", in_skill=False), other.prunes("drafts", in_skill=False)) == (
+        True,
+        True,
+        False,
+    )
