@@ -44,6 +44,7 @@ class Attachments:
         self._clock = clock
         self._read_roots = read_roots
         self._idle = IdleWorkspaces()
+        self._forgotten: set[Publisher] = set()
 
     def attach(self, workspace: Workspace) -> None:
         """Opens the roots of `workspace` and publishes its first snapshot, or, where it slept, the next one."""
@@ -98,7 +99,9 @@ class Attachments:
             for root in fallen.roots:
                 self._reconciler.kept.want(root)
             self._let_go(fallen.publisher)
-        forgotten = self._audience.forgotten()
+        # Found twice, because an engine that is closed just after has closed all that it opened.
+        found = set(self._audience.forgotten())
+        forgotten, self._forgotten = found & self._forgotten, found
         for publisher in forgotten:
             _warn_of_forgotten(watched.root for watched in publisher.roots)
             self._let_go(publisher)
@@ -128,7 +131,7 @@ class Attachments:
 
 def _warn_of_forgotten(roots: Iterable[Root]) -> None:
     """Says that a workspace was not closed. A finalizer of its own could say so sooner, but may run anywhere, and while
-    any lock is held; and an engine that is closed just after has closed all that it opened."""
+    any lock is held."""
     message = f"a workspace on {[root.path for root in roots]} was forgotten while it was open; close what you open"
     try:
         warnings.warn(message, ResourceWarning, stacklevel=1)

@@ -13,6 +13,7 @@ from os import PathLike
 from typing import TypeVar
 from weakref import WeakSet
 
+from .callers import Callers
 from .clock import Clock
 from .engine_loop import EngineLoop
 from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
@@ -57,6 +58,7 @@ class Engine:
         clock: Clock = Clock(),  # noqa: B008 - immutable
     ) -> None:
         self.clock = clock
+        self.callers = Callers()
         self._settings = settings or Settings()
         check_settings(self._settings)
         self._make_watcher = make_watcher

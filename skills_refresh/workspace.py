@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .callers import Callers
 from .errors import ClosedError
 from .health import RootHealth, unwatched
 from .health_listeners import HealthListener, HealthListeners
@@ -34,8 +35,11 @@ class Host(Protocol):
 
     It gives the workspace what to say of its health and its first snapshot before `attach` is done, and each later one
     when it is there. `keep` says whether it is to hold a workspace that nobody else may hold, because somebody listens;
-    `is_own_thread` whether it is the host's thread that calls, which must not wait for itself.
+    `is_own_thread` whether it is the host's thread that calls, which must not wait for itself. `callers` call the
+    listeners.
     """
+
+    callers: Callers
 
     def keep(self, workspace: Workspace, *, wanted: bool) -> None: ...
     def is_own_thread(self) -> bool: ...
@@ -69,7 +73,7 @@ class Workspace:
         self._after = after
         self._host = host
         self._on_close = on_close
-        self._listeners = ListenerRegistry(name)
+        self._listeners = ListenerRegistry(name, host.callers)
         self._health_listeners = HealthListeners()
         self._health: Callable[[], tuple[RootHealth, ...]] = tuple
         # The last snapshot, and the same one while the workspace is awake, None while it sleeps.

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from weakref import WeakSet
 
+from ..callers import Callers
 from ..errors import ClosedError, EngineError, ServerError, SkillsRefreshError
 from ..model import Reason
 from ..workspace import Workspace
@@ -37,6 +38,7 @@ class Follower:
     """
 
     def __init__(self, address: Address, token: str | None) -> None:
+        self.callers = Callers()
         self._address = address
         self._token = token
         self._lock = threading.Lock()
