@@ -55,7 +55,7 @@ class EngineLoop:
         self._reconciler = reconciler
         self._audits = AuditSchedule(AUDIT_S)
         self.attachments = Attachments(
-            reconciler, self._audience, self._audits, clock, read_roots=lambda: self._publish_all("roots")
+            reconciler, self._audience, self._audits, clock, read_roots=lambda: self._publish_all("audit")
         )
         self._waker = waker
         self._clock = clock
@@ -220,17 +220,18 @@ class EngineLoop:
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
         self._debounce.take()
-        names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
+        reason = "watch" if told and reason == "audit" else reason
+        names, reasons = self._reconciler.reconcile()
         names_lost, self._names_lost = self._names_lost, False
         if names_lost:
             self._audience.publish_all(reason)
         else:
-            self._audience.publish(names, reason)
+            self._audience.publish(names, reason, reasons)
         if self._reconciler.vanished:
             self._reconciler.vanished = False
             self._round_s = SOON_S
             self._next_round = self._clock.monotonic() + SOON_S
-        self._unfinished = reason if self._reconciler.pending else None
+        self._unfinished = next(iter(reasons.values()), reason) if self._reconciler.pending else None
         if self._reconciler.racy:
             self._look_twice_at = self._clock.monotonic() + LOOK_TWICE_S
         if self._reconciler.failed:

@@ -210,21 +210,23 @@ class Reconciler:
 
     # -- reading it -------------------------------------------------------------------------------------------------
 
-    def reconcile(self, reason: Reason) -> tuple[dict[WatchedRoot, set[str]], Reason]:
+    def reconcile(self) -> tuple[dict[WatchedRoot, set[str]], dict[WatchedRoot, Reason]]:
         """Reads again what is dirty, to a fix point, or for as long as a slice lasts: then the rest is `pending`. A bug
         that is hit in one root is logged, and holds up no other.
 
-        Returns the roots that may look different now, each with the names of the skills that do, and why.
+        Returns the roots that may look different now, each with the names of the skills that do; and why, for those
+        that were opened anew.
         """
         began = time.monotonic()
         until = began + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
+        reasons: dict[WatchedRoot, Reason] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
         for watched in self._failures.take(self._dirty.roots):
             self._index.forget(watched)  # its tree may hold other directories by now than it told of
         while self._dirty.roots or self._dirty.directories:
             while self._dirty.roots:
-                watched, reason = self._dirty.roots.popitem()
+                watched, reasons[watched] = self._dirty.roots.popitem()
                 with self._failures.surviving(watched):
                     self._open(watched, began + OPENING_SLICE_S, names)
             for watched, marks in self._dirty.take().items():
@@ -237,7 +239,7 @@ class Reconciler:
                 with self._failures.surviving(watched):
                     names.setdefault(watched, set()).update(watched.catalog.update(change))
         self.untold |= self._failures.tell()
-        return names, reason
+        return names, reasons
 
     def reopen_failed(self) -> None:
         """Has the roots in which a bug was hit opened anew."""
@@ -305,8 +307,6 @@ class Reconciler:
 
     def _mark_differing(self, paths: set[str], *, look_twice: bool = True) -> None:
         """Makes those of `paths` dirty that differ from what is known of them."""
-        if not paths:
-            return
         for watched, known in self._index.known(paths).items():
             if watched.rules_changed():
                 self._dirty.roots.setdefault(watched, "config")
