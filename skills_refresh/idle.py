@@ -46,8 +46,9 @@ class IdleWorkspaces:
         fallen = []
         for publisher, since in tuple(self._unused_since.items()):
             workspace = publisher.reference()
-            if workspace is None or workspace.idle_s is None:
+            if workspace is None:
                 continue
+            assert workspace.idle_s is not None, "others are not followed"
             if workspace._take_use():
                 self._unused_since[publisher] = now
             elif now - since >= workspace.idle_s and workspace._fall_asleep():

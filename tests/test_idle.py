@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from skills_refresh import ClosedError, ConfigError, SkillsChanged, Workspace
+from skills_refresh import ClosedError, ConfigError, EngineError, RootHealth, SkillsChanged, Workspace
 from skills_refresh.watching.limits import kernel_watches
 
 from .conftest import SkillsRoot, wait_for
@@ -76,6 +76,7 @@ def test_it_lives_on_after_it_woke(sleeping: Workspace, skills_root: SkillsRoot)
 def test_where_nothing_changed_meanwhile_the_snapshot_is_the_same(sleeping: Workspace) -> None:
     asleep = sleeping._snapshot
     assert sleeping.snapshot is asleep
+    assert sleeping._current is asleep, "from here on, reading is an attribute again"
 
 
 def test_the_snapshot_is_the_same_where_others_opened_the_root_meanwhile(
@@ -200,6 +201,20 @@ def test_many_threads_that_read_at_once_all_see_what_is_right(
         assert all(future.result() for future in reading)
 
 
+def test_woken_by_two_at_once_it_holds_its_roots_once(engine: TurnedEngine, sleeping: Workspace) -> None:
+    for waking in [engine.attach(sleeping) for _ in range(2)]:
+        waking.result()
+    sleeping.close()
+    engine.wait_for_watches([])
+
+
+def test_what_wakes_it_after_it_was_closed_is_refused(engine: TurnedEngine, sleeping: Workspace) -> None:
+    sleeping.close()
+    with pytest.raises(ClosedError):
+        engine.attach(sleeping).result()
+    engine.wait_for_watches([])
+
+
 def test_closed_while_it_sleeps_it_keeps_its_last_snapshot(
     engine: TurnedEngine, sleeping: Workspace, skills_root: SkillsRoot
 ) -> None:
@@ -250,6 +265,25 @@ def test_the_engine_s_own_thread_reads_the_last_snapshot_and_does_not_wait_for_i
     wait_for(lambda: seen)
     assert seen[0] == ["docx", "pdf"]
     assert is_asleep(sleeping)
+
+
+def test_asking_the_engine_on_its_own_thread_is_refused(
+    engine: TurnedEngine, skills_root: SkillsRoot, tmp_path: Path
+) -> None:
+    """It would wait for itself for ever."""
+    workspace = engine.open([skills_root.path])
+    refused: list[Exception] = []
+
+    def ask(health: RootHealth) -> None:
+        try:
+            workspace.sync(timeout=1)
+        except (EngineError, TimeoutError) as error:
+            refused.append(error)
+
+    workspace.subscribe_health(ask)
+    skills_root.path.rename(tmp_path / "away")
+    wait_for(lambda: refused)
+    assert str(refused[0]) == "the engine's own thread cannot wait for itself: call this from another thread"
 
 
 @pytest.mark.parametrize("idle_s", [0, -1.0, math.nan])
