@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import mmap
 import sys
 import threading
 from collections import Counter
@@ -202,27 +201,46 @@ def test_many_threads_may_open_workspaces_at_once_while_a_storm_goes_on(engine: 
     engine.wait_for_watches([*own, shared.path])
 
 
-def write_untold(path: Path, old: bytes, new: bytes) -> None:
-    """Writes through a memory map, of which no event tells until it is closed."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as memory:
-        start = memory.find(old)
-        memory[start : start + len(new)] = new
-        memory.flush()
+class UntoldWriter:
+    """Writes to the `SKILL.md` of a skill by another name, outside of any root: no event tells."""
+
+    def __init__(self, skill: Path, outside: Path) -> None:
+        outside.hardlink_to(skill / "SKILL.md")
+        age(outside)
+        self._outside = outside
+
+    def __call__(self) -> None:
+        self._outside.write_text(self._outside.read_text().replace("Do it.", "Did it."))
+
+
+def test_what_audits_find_one_after_another_is_one_change(
+    engine: TurnedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many turns they take."""
+    monkeypatch.setattr(engine_loop, "AUDIT_SLICE_S", 0.0)
+    names = ("docx", "pdf", "xlsx")
+    roots = [make_root(tmp_path / f"root-{name}", name) for name in names]
+    writers = [UntoldWriter(root / name, tmp_path / f"outside-{name}") for name, root in zip(names, roots, strict=True)]
+    workspace = engine.open(roots)
+    told: list[SkillsChanged] = []
+    workspace.subscribe(told.append)
+    for write in writers:
+        write()
+    engine.let_pass(engine_loop.AUDIT_S)
+    wait_for(lambda: told)
+    assert [change.skill for change in told[0].changes] == list(names)
 
 
 def test_a_bump_finds_for_every_workspace_what_no_event_told(engine: TurnedEngine, tmp_path: Path) -> None:
     shared = make_root(tmp_path / "shared", "pdf")
     other = make_root(tmp_path / "other", "docx")
-    outside = tmp_path / "hard-link"
-    outside.hardlink_to(shared / "pdf/SKILL.md")
-    for path in shared.rglob("*"):
-        age(path)
+    write = UntoldWriter(shared / "pdf", tmp_path / "outside")
     workspaces = [engine.open([shared]) for _ in range(3)]
     untouched = engine.open([other])
     before, version = workspaces[0].version, untouched.version
     reasons: list[str] = []
     workspaces[0].subscribe(lambda change: reasons.append(change.reason))
-    outside.write_text(outside.read_text().replace("Do it.", "Did it."))
+    write()
     engine.bump("config")
     assert all(workspace.snapshot.skills["pdf"].instructions() == "Did it.\n" for workspace in workspaces)
     assert {workspace.version > before for workspace in workspaces} == {True}
