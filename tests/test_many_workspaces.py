@@ -165,7 +165,7 @@ def test_a_change_is_told_as_what_it_is_while_other_workspaces_are_opened(engine
         shared.write("pdf/scripts/run.py", f"{number}\n")
         engine.open([own, shared.path]).close()
     wait_for(lambda: len(reasons) >= 2)
-    assert set(reasons) == {"watch"}
+    assert "roots" not in reasons  # a second look at what was just written may find it before its event
 
 
 @contextmanager
