@@ -26,17 +26,25 @@ class _Loose(NamedTuple):
     files: dict[str, SkillFile]
 
 
+class KeptSkills(NamedTuple):
+    """What the next catalog of the same root begins with: the skills by name, and what was built, by the skill's
+    directory relative to the root."""
+
+    skills: dict[str, Skill]
+    built: dict[str, BuiltSkill]
+
+
 class RootCatalog:
     """The skills of one root, one for each name. Owned by one thread; what it hands out is immutable.
 
-    `previous` is the catalog of the same root before it was opened anew: skills that are as they were there stay the
+    `previous` is what was kept of the same root before it was opened anew: skills that are as they were there stay the
     same objects, last good versions stay in use, and so do skills that were not read yet.
 
     `skills` maps names to the skill that is first by path. `problems` and `files` are all problems, and the relevant
     files of no loaded skill, each replaced by a new object when it differs.
     """
 
-    def __init__(self, tree: Tree, settings: Settings, previous: RootCatalog | None = None) -> None:
+    def __init__(self, tree: Tree, settings: Settings, previous: KeptSkills | None = None) -> None:
         self.skills: dict[str, Skill] = {} if previous is None else dict(previous.skills)
         self.problems: tuple[Problem, ...] = ()
         self.files: dict[str, SkillFile] = {}
@@ -47,13 +55,15 @@ class RootCatalog:
         self._loose: dict[str, _Loose] = {}
         self._by_name: dict[str, list[str]] = {}
         self._over_limit: frozenset[str] = frozenset()
-        # What `previous` had built, by the skill's directory relative to the root.
-        before = () if previous is None else previous._built.values()
-        self._previous = {"/".join(built.order): built for built in before}
+        self._previous = {} if previous is None else previous.built
         # The directories in which skills are being read, each with its skill's name, None where that is not known yet.
         self._coming: dict[str, str | None] = {}
         # Names in use of which no skill is left.
         self._leaving = set(self.skills)
+
+    def kept(self) -> KeptSkills:
+        """What the next catalog of this root is to begin with."""
+        return KeptSkills(dict(self.skills), {"/".join(built.order): built for built in self._built.values()})
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""

@@ -13,9 +13,10 @@ from os import PathLike
 from typing import TypeVar
 from weakref import WeakSet
 
+from .callers import Callers
 from .clock import Clock
 from .engine_loop import EngineLoop
-from .errors import ClosedError, EngineError, SkillsRefreshError
+from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
 from .filters import check_settings
 from .listeners import PATIENCE_S
 from .model import Reason
@@ -30,6 +31,7 @@ from .workspace import Workspace
 CLOSE_S = 0.5
 
 _CLOSED = "the engine was closed: make a new one"
+_OWN_THREAD = "the engine's own thread cannot wait for itself: call this from another thread"
 _FORKED = "this process was forked from the one in which the engine runs: make a new engine here"
 
 _log = logging.getLogger("skills_refresh")
@@ -57,6 +59,7 @@ class Engine:
         clock: Clock = Clock(),  # noqa: B008 - immutable
     ) -> None:
         self.clock = clock
+        self.callers = Callers()
         self.settings = settings or Settings()
         check_settings(self.settings)
         self._make_watcher = make_watcher
@@ -67,18 +70,36 @@ class Engine:
         self._loop: EngineLoop  # the thread's own
         self._requests: deque[Callable[[], None]] = deque()
         self._opened: WeakSet[Workspace] = WeakSet()
+        self._kept: set[Workspace] = set()
+        self._has_one_workspace = False
         self._closing = False
         self._ended = ""
         _engines.add(self)
 
-    def open(self, roots: Roots = (), *, name: str = "", after: int = 0) -> Workspace:
+    def open(self, roots: Roots = (), *, name: str = "", after: int = 0, idle_s: float | None = None) -> Workspace:
         """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
         none are given.
 
         Returns when the first snapshot is there. `name` stands in changes and logs. Versions are greater than `after`:
         for a workspace that takes the place of another.
+
+        With `idle_s`, a number of seconds, the workspace lets go of its roots when nobody has read its snapshot, waited
+        or called it for so long (and up to 1.5 s more), and nobody listens. It keeps its last snapshot; its next use
+        opens the roots again, waits until they are read, and sees what is right then. Raises `ConfigError` where that
+        is no number above 0.
         """
-        return Workspace(self, resolve_roots(roots), name=name, after=after, on_close=lambda: None).start()
+        if idle_s is not None and not idle_s > 0:
+            raise ConfigError(f"idle_s is {idle_s!r}; it must be a number of seconds above 0, or None for never")
+        made = Workspace(self, resolve_roots(roots), name=name, after=after, idle_s=idle_s, on_close=_do_nothing)
+        return made.start()
+
+    def bump(self, reason: Reason = "manual", timeout: float | None = None) -> None:
+        """Lists every directory of every root again now, each root once, and publishes for each workspace what differs
+        there. Workspaces that sleep find out when they are used.
+
+        Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed engine.
+        """
+        self._submit(lambda: self._loop.bump(reason)).result(timeout)
 
     def close(self) -> None:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being
@@ -104,18 +125,30 @@ class Engine:
 
     # -- requests: called by workspaces, on any thread ----------------------------------------------------------------
 
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None:
+        """Holds `workspace` as long as that is `wanted`: somebody listens, and perhaps nobody else holds it."""
+        if wanted:
+            self._kept.add(workspace)
+        else:
+            self._kept.discard(workspace)
+
+    def is_own_thread(self) -> bool:
+        """Whether the engine's thread calls."""
+        return threading.current_thread() is self._thread
+
     def attach(self, workspace: Workspace) -> Future[None]:
         """Opens the roots of `workspace` and publishes its first snapshot."""
         self._opened.add(workspace)
-        return self._submit(lambda: self._loop.attach(workspace))
+        return self._submit(lambda: self._loop.attachments.attach(workspace))
 
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
         self._opened.discard(workspace)
-        if threading.current_thread() is self._thread:
-            self._loop.detach(workspace)
+        self._kept.discard(workspace)
+        if self.is_own_thread():
+            self._loop.attachments.detach(workspace)
         else:
-            self._submit(lambda: self._loop.detach(workspace))
+            self._submit(lambda: self._loop.attachments.detach(workspace), waits=False)
 
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]:
         """Compares the roots of `workspace` with the disk, by listing them anew or by `stat` alone."""
@@ -125,8 +158,9 @@ class Engine:
         """The digest over the files that the engine knows below the roots of `workspace`."""
         return self._submit(lambda: self._loop.files_digest(workspace))
 
-    def _submit(self, call: Callable[[], _T]) -> Future[_T]:
-        """Has `call` made on the engine's thread, which is started where there is none."""
+    def _submit(self, call: Callable[[], _T], *, waits: bool = True) -> Future[_T]:
+        """Has `call` made on the engine's thread, which is started where there is none. `waits` says that the caller
+        waits for it, which that thread itself must not do."""
         future: Future[_T] = Future()
 
         def run() -> None:
@@ -146,6 +180,9 @@ class Engine:
         with self._lock:
             if self._closing:
                 future.set_exception(ClosedError(self._ended or _CLOSED))
+                return future
+            if waits and self.is_own_thread():
+                future.set_exception(EngineError(_OWN_THREAD))
                 return future
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="skills-refresh engine", daemon=True)
@@ -176,6 +213,8 @@ class Engine:
                     while self._requests:
                         self._requests.popleft()()
                     self._loop.turn(sleep=not self._closing)
+                    if self._has_one_workspace and self._loop.attachments.is_forgotten:
+                        break
                 except Exception:
                     self._survive()
                     self._loop.pause_after_failure()
@@ -232,4 +271,9 @@ def watch(*roots: str | PathLike[str] | Root, settings: Settings | None = None, 
             print(skills.snapshot.prompt())
     """
     engine = Engine(settings)
+    engine._has_one_workspace = True
     return Workspace(engine, resolve_roots(roots), name=name, on_close=engine.close)
+
+
+def _do_nothing() -> None:
+    """Closing a workspace leaves an engine that has others as it is."""

@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from weakref import WeakSet
 
+from ..callers import Callers
 from ..errors import ClosedError, EngineError, ServerError, SkillsRefreshError
 from ..model import Reason
 from ..settings import Settings
@@ -39,6 +40,7 @@ class Follower:
 
     def __init__(self, address: Address, token: str | None) -> None:
         self.settings = Settings()
+        self.callers = Callers()
         self._address = address
         self._token = token
         self._lock = threading.Lock()
@@ -52,6 +54,13 @@ class Follower:
         _followers.add(self)
 
     # -- requests: called by the workspace, on any thread -------------------------------------------------------------
+
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None:
+        """Does nothing: the workspace is held until it is closed."""
+
+    def is_own_thread(self) -> bool:
+        """Whether the thread that follows calls."""
+        return threading.current_thread() is self._thread
 
     def attach(self, workspace: Workspace) -> Future[None]:
         """Follows the server for `workspace`. Fails where it cannot be reached, or refuses."""
