@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .filters import SKILL_FILE
+from .layers import NO_LAYER, RootLayer, shadowed
 from .model import Skill, SkillFile
 from .problems import Problem, problem
 from .settings import Settings
@@ -32,14 +33,16 @@ class RootCatalog:
     `previous` is the catalog of the same root before it was opened anew: skills that are as they were there stay the
     same objects, last good versions stay in use, and so do skills that were not read yet.
 
-    `skills` maps names to the skill that is first by path. `problems` and `files` are all problems, and the relevant
-    files of no loaded skill, each replaced by a new object when it differs.
+    `skills` maps names, sorted, to the skill that is first by path. `problems` and `files` are all problems, and the
+    relevant files of no loaded skill, each replaced by a new object when it differs. `layer` is all that once more, for
+    snapshots: it never changes, and another one takes its place.
     """
 
     def __init__(self, tree: Tree, settings: Settings, previous: RootCatalog | None = None) -> None:
         self.skills: dict[str, Skill] = {} if previous is None else dict(previous.skills)
         self.problems: tuple[Problem, ...] = ()
         self.files: dict[str, SkillFile] = {}
+        self.layer: RootLayer = NO_LAYER if previous is None else RootLayer(previous.layer.skills)
         self._tree = tree
         self._settings = settings
         self._builder = SkillBuilder(Path(tree.root.path), settings.max_skill_bytes)
@@ -76,7 +79,18 @@ class RootCatalog:
         names, shadows_differ = self._resolve(names | self._leaving)
         if others or shadows_differ or change.added or change.removed:
             self._gather()
+        self._renew_layer(names)
         return names
+
+    def _renew_layer(self, names: set[str]) -> None:
+        skills = self.layer.skills
+        if names:
+            if self.skills.keys() != skills.keys():
+                self.skills = dict(sorted(self.skills.items()))
+            skills = self.skills.copy()
+        elif self.problems is self.layer.problems and self.files is self.layer.files:
+            return
+        self.layer = RootLayer(skills, self.problems, self.files)
 
     def _update_loose(self, path: str) -> bool:
         directory = self._tree.directories.get(path)
@@ -172,21 +186,17 @@ class RootCatalog:
             if built.skill is None:
                 top = self._tree.directories[path]
                 files.update((self._builder.shown(top, file), entry) for file, entry in built.files.items())
-        for name, paths in self._by_name.items():
+        for paths in self._by_name.values():
             within = [path for path in paths if path not in self._over_limit]
             for path in within[1:]:
-                found.append(shadowed(self._built[path].skill, self._built[within[0]].skill, name))
+                loser, winner = self._built[path].skill, self._built[within[0]].skill
+                assert loser is not None
+                assert winner is not None
+                found.append(shadowed(loser, winner))
         if tuple(found) != self.problems:
             self.problems = tuple(found)
         if files != self.files:
-            self.files = files
-
-
-def shadowed(loser: Skill | None, winner: Skill | None, name: str) -> Problem:
-    """The problem that `loser` is not used because `winner` has the same name and comes first."""
-    assert loser is not None
-    assert winner is not None
-    return problem("shadowed", loser.location, f"the name '{name}' is taken by {winner.location}, which comes first")
+            self.files = dict(sorted(files.items()))
 
 
 def _loose_files(built: BuiltSkill | None) -> dict[str, SkillFile] | None:

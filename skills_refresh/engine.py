@@ -14,6 +14,7 @@ from typing import TypeVar
 from weakref import WeakSet
 
 from .clock import Clock
+from .eligibility import Eligible
 from .engine_loop import EngineLoop
 from .errors import ClosedError, EngineError, SkillsRefreshError
 from .filters import check_settings
@@ -70,14 +71,17 @@ class Engine:
         self._ended = ""
         _engines.add(self)
 
-    def open(self, roots: Roots = (), *, name: str = "", after: int = 0) -> Workspace:
+    def open(self, roots: Roots = (), *, name: str = "", after: int = 0, eligible: Eligible | None = None) -> Workspace:
         """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
         none are given.
 
         Returns when the first snapshot is there. `name` stands in changes and logs. Versions are greater than `after`:
-        for a workspace that takes the place of another.
+        for a workspace that takes the place of another. `eligible` is a check, or several, that say which skills are
+        hidden; see `watch`.
         """
-        return Workspace(self, resolve_roots(roots), name=name, after=after, on_close=lambda: None).start()
+        return Workspace(
+            self, resolve_roots(roots), name=name, after=after, eligible=eligible, on_close=lambda: None
+        ).start()
 
     def close(self) -> None:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being
@@ -119,6 +123,10 @@ class Engine:
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]:
         """Compares the roots of `workspace` with the disk, by listing them anew or by `stat` alone."""
         return self._submit(lambda: self._loop.refresh(workspace, reason, read_all=read_all))
+
+    def invalidate(self, workspace: Workspace) -> Future[None]:
+        """Has the checks of eligibility of `workspace` asked again."""
+        return self._submit(lambda: self._loop.invalidate(workspace))
 
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """The digest over the files that the engine knows below the roots of `workspace`."""
@@ -222,13 +230,22 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def watch(*roots: str | PathLike[str] | Root, settings: Settings | None = None, name: str = "") -> Workspace:
+def watch(
+    *roots: str | PathLike[str] | Root,
+    settings: Settings | None = None,
+    name: str = "",
+    eligible: Eligible | None = None,
+) -> Workspace:
     """A workspace on `roots` with an engine of its own: the shortest way in.
 
     Earlier roots win; without any, the default ones are watched. It starts when it is entered::
 
         with skills_refresh.watch("skills", "~/.agents/skills") as skills:
             print(skills.snapshot.prompt())
+
+    `eligible` takes a skill and returns None, or why it must be hidden; or it is a list of such functions, of which the
+    first reason counts. Each is asked once about each skill, on the engine's thread, and again by `invalidate()` and
+    `refresh()`: it must not ask anything of the engine. One that raises hides the skill.
     """
     engine = Engine(settings)
-    return Workspace(engine, resolve_roots(roots), name=name, on_close=engine.close)
+    return Workspace(engine, resolve_roots(roots), name=name, eligible=eligible, on_close=engine.close)

@@ -143,12 +143,21 @@ class EngineLoop:
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
+        if read_all:
+            self._publishers[workspace].ask_again()
         self._publish_all(reason)
         failing = next((watched for watched in self._roots_of(workspace) if watched.failing), None)
         if failing is not None:
             raise EngineError(
                 f"{failing.root.path}: the engine hit a bug, see the log; it is read again soon: try then"
             )
+
+    def invalidate(self, workspace: Workspace) -> None:
+        """Asks the checks of eligibility of `workspace` again about every skill, and publishes if an answer differs."""
+        self._roots_of(workspace)  # raises where it is not open
+        publisher = self._publishers[workspace]
+        publisher.ask_again()
+        publisher.publish_all("manual")
 
     def files_digest(self, workspace: Workspace) -> str:
         """The digest over the files that are known below the roots of `workspace`."""

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from .clock import Clock
 from .health import RootHealth
+from .layers import NO_LAYER
 from .model import Reason
 from .resolution import Resolver
 from .versions import VersionCounter
@@ -19,34 +20,50 @@ class Publisher:
     def __init__(self, workspace: Workspace, roots: tuple[WatchedRoot, ...], clock: Clock) -> None:
         self.workspace = workspace
         self.roots = roots
-        self._resolver = Resolver()
+        self._resolver = Resolver(workspace._checks)
+        self._asks_again = False
         self._versions = VersionCounter(clock.wall_ms, after=workspace._after)
 
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched, in the order of the roots. Safe from any thread."""
         return tuple(watched.health() for watched in self.roots)
 
+    def ask_again(self) -> None:
+        """Has the checks of eligibility asked again about every skill, when something is published next."""
+        self._asks_again = True
+
     def start(self) -> None:
         """Publishes the first snapshot; the roots are open by then."""
-        names = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
         self.workspace._follow_health(self.health)
-        self._publish(names, "roots")
+        self._publish(self._all_names(), "roots")
 
     def publish(self, names: dict[WatchedRoot, set[str]], reason: Reason) -> None:
         """Publishes the next snapshot, if a consumer can see a difference; `names` are those of skills that may look
         different, by root."""
-        if any(watched in names for watched in self.roots):
+        if self._asks_again:
+            self.publish_all(reason)
+        elif any(watched in names for watched in self.roots):
             self._publish({name for watched in self.roots for name in names.get(watched, ())}, reason)
 
     def publish_all(self, reason: Reason) -> None:
         """The same where it is not known which names may look different."""
-        found = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
-        self._publish(found | self.workspace.snapshot.skills.keys(), reason)
+        snapshot = self.workspace._snapshot
+        assert snapshot is not None, "a workspace has a snapshot once it is started"
+        self._publish(self._all_names().union(snapshot.skills, snapshot.hidden), reason)
+
+    def _all_names(self) -> set[str]:
+        return {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
 
     def _publish(self, names: Collection[str], reason: Reason) -> None:
-        catalogs = [watched.catalog for watched in self.roots if watched.catalog is not None]
-        problems = tuple(found for watched in self.roots for found in watched.problems)
-        before = self.workspace._snapshot
-        after = self._resolver.next_snapshot(before, catalogs, names, problems, self._versions.next)
+        layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in self.roots)
+        asks_again, self._asks_again = self._asks_again, False
+        after = self._resolver.next_snapshot(
+            self.workspace._snapshot,
+            layers,
+            names,
+            tuple(watched.problems for watched in self.roots),
+            self._versions.next,
+            ask_again=asks_again,
+        )
         if after is not None:
             self.workspace._publish(after, reason)

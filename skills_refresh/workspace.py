@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .eligibility import Eligible, checks_of
 from .errors import ClosedError
 from .health import RootHealth
 from .listeners import PATIENCE_S, Listener, ListenerRegistry
@@ -21,6 +22,7 @@ from .roots import Root
 
 if TYPE_CHECKING:
     from .following import Following
+    from .session import SavedSession, Session
 
 HealthListener = Callable[[RootHealth], None]
 
@@ -39,6 +41,7 @@ class Host(Protocol):
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]: ...
+    def invalidate(self, workspace: Workspace) -> Future[None]: ...
     def files_digest(self, workspace: Workspace) -> Future[str]: ...
 
 
@@ -50,11 +53,19 @@ class Workspace:
     """
 
     def __init__(
-        self, host: Host, roots: Sequence[Root], *, name: str = "", after: int = 0, on_close: Callable[[], None]
+        self,
+        host: Host,
+        roots: Sequence[Root],
+        *,
+        name: str = "",
+        after: int = 0,
+        eligible: Eligible | None = None,
+        on_close: Callable[[], None],
     ) -> None:
         self.roots = tuple(roots)
         self.name = name
         self._after = after
+        self._checks = checks_of(eligible)
         self._host = host
         self._on_close = on_close
         self._listeners = ListenerRegistry(name)
@@ -155,6 +166,22 @@ class Workspace:
         `sync`."""
         self._refresh(reason, read_all=True).result(timeout)
         return self.snapshot
+
+    def invalidate(self, timeout: float | None = None) -> Snapshot:
+        """Asks the checks of eligibility again about every skill, publishes if an answer differs, and returns the
+        snapshot. The disk is not looked at. Raises like `sync`."""
+        self._check_open()
+        self.snapshot  # noqa: B018 - raises where it was not started
+        self._host.invalidate(self).result(timeout)
+        return self.snapshot
+
+    def session(self, saved: SavedSession | Sequence[object] | None = None) -> Session:
+        """A session of an agent, which asks at each turn what differs since its last one; `saved` is what
+        `Session.saved` was before a restart, or what JSON made of it. Raises `ClosedError` before the workspace was
+        started. See `Session`."""
+        from .session import Session
+
+        return Session(lambda: self.snapshot, self._listeners.snapshot_at, saved)
 
     def start(self) -> Workspace:
         """Opens the roots and returns when the first snapshot is there. Does nothing when it has started already."""
