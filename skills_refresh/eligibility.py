@@ -76,7 +76,7 @@ def trusted(paths: Iterable[str | os.PathLike[str]]) -> Check:
         for path in map(os.path.realpath, above):
             if os.path.commonpath([root, path]) == path:
                 return None
-        return f"its root {skill.root} is not trusted: look at its skills first, then name it in trusted()"
+        return f"its root {skill.root} is not trusted: look at its skills first, then trust it"
 
     return check
 
