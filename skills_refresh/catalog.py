@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .filters import SKILL_FILE
+from .layered import Layer
 from .layers import NO_LAYER, RootLayer, shadowed
 from .model import Skill, SkillFile
 from .problems import Problem, problem
@@ -39,10 +40,11 @@ class RootCatalog:
     """
 
     def __init__(self, tree: Tree, settings: Settings, previous: RootCatalog | None = None) -> None:
-        self.skills: dict[str, Skill] = {} if previous is None else dict(previous.skills)
+        # Of the layer, since a bug may have stopped `previous` before the two were the same again.
+        self.layer: RootLayer = NO_LAYER if previous is None else RootLayer(previous.layer.skills)
+        self.skills: dict[str, Skill] = dict(self.layer.skills)
         self.problems: tuple[Problem, ...] = ()
         self.files: dict[str, SkillFile] = {}
-        self.layer: RootLayer = NO_LAYER if previous is None else RootLayer(previous.layer.skills)
         self._tree = tree
         self._settings = settings
         self._builder = SkillBuilder(Path(tree.root.path), settings.max_skill_bytes)
@@ -87,7 +89,7 @@ class RootCatalog:
         if names:
             if self.skills.keys() != skills.keys():
                 self.skills = dict(sorted(self.skills.items()))
-            skills = self.skills.copy()
+            skills = Layer(self.skills, skills, names)
         elif self.problems is self.layer.problems and self.files is self.layer.files:
             return
         self.layer = RootLayer(skills, self.problems, self.files)

@@ -6,13 +6,39 @@ their versions. What follows from them, such as the order of all names, is made 
 
 from __future__ import annotations
 
-from collections.abc import Collection, ItemsView, Iterator, Mapping, ValuesView
+from collections.abc import Collection, ItemsView, Iterable, Iterator, Mapping, ValuesView
 from itertools import compress
 from operator import is_not
 from typing import TypeVar
+from weakref import ref
 
 V = TypeVar("V")
 V_co = TypeVar("V_co", covariant=True)
+
+
+class Layer(dict[str, V]):
+    """A layer that knows what differs from the one that it was made from, `before`, which it does not keep alive:
+    `names` are those whose values differ. Not to be changed any more.
+
+    So nobody has to look for them. Going through 1,000 skills that are in no cache of the processor takes 0.1 ms, for
+    each workspace and each session.
+    """
+
+    __slots__ = ("__weakref__", "_before", "_names")
+
+    def __init__(self, values: Mapping[str, V], before: Layer[V] | None = None, names: Iterable[str] = ()) -> None:
+        super().__init__(values)
+        self._before = None if before is None else ref(before)
+        self._names = frozenset(names)
+
+    def names_since(self, layer: dict[str, V]) -> set[str] | None:
+        """The names whose values may differ from those in `layer`; None where that is not known any more."""
+        found: set[str] = set()
+        now: Layer[V] | None = self
+        while now is not None and now is not layer:
+            found |= now._names
+            now = None if now._before is None else now._before()
+        return None if now is None else found
 
 
 class LayeredMapping(Mapping[str, V_co]):
@@ -157,7 +183,9 @@ def differing_names(before: Mapping[str, V], after: Mapping[str, V]) -> list[str
 
 
 def _names_of_others(was: dict[str, V], now: dict[str, V]) -> Collection[str]:
-    """The names whose values are not the same object in two layers."""
+    """The names whose values are not the same object in two layers, and perhaps some more."""
+    if isinstance(now, Layer) and (known := now.names_since(was)) is not None:
+        return known
     if len(was) == len(now):
         # The usual case, an edit: the names are the same and sorted, so the values stand side by side. Looking each one
         # up takes five times as long, which is what an edit to one of 10,000 skills would cost most.

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from .layered import Layer
 from .model import HiddenSkill, Skill, SkillFile
 from .problems import Problem, problem, problem_order
 
@@ -34,11 +35,11 @@ class RootLayer:
 
     def __init__(
         self,
-        skills: dict[str, Skill] | None = None,
+        skills: Layer[Skill] | None = None,
         problems: tuple[Problem, ...] = (),
         files: dict[str, SkillFile] | None = None,
     ) -> None:
-        self.skills = {} if skills is None else skills
+        self.skills = Layer[Skill]({}) if skills is None else skills
         self.problems = problems
         self.files = {} if files is None else files
         self._shadows: WeakKeyDictionary[RootLayer, _Shadows] | None = None

@@ -232,7 +232,7 @@ def test_a_check_that_fails_hides_the_skill_and_says_so(
 def test_an_answer_that_is_no_reason_hides_the_skill_and_says_so(engine: Engine, skills_root: SkillsRoot) -> None:
     skills_root.add("pdf")
     for answer, reason in ((False, "answered False, neither"), ("a\x1b[31mb", "a\\x1b[31mb"), ("", "no reason was")):
-        snapshot = engine.open([skills_root.path], eligible=lambda _, told=answer: told).snapshot  # type: ignore[misc]
+        snapshot = engine.open([skills_root.path], eligible=lambda _, told=answer: told).snapshot
         assert reason in snapshot.hidden["pdf"].reason
 
 
@@ -281,6 +281,27 @@ def test_what_is_hidden_is_in_the_json_where_anything_is(engine: Engine, skills_
     skills_root.add("docx")
     wait_for(lambda: len(changes) == 3)
     assert "hidden" not in changed_json(changes[2])
+
+
+def test_what_is_hidden_is_the_same_on_the_other_side_of_a_connection(
+    engine: Engine, two: tuple[SkillsRoot, SkillsRoot]
+) -> None:
+    pytest.importorskip("httpx_sse", reason="needs the extra `client`")
+    from skills_refresh.client.rebuilding import rebuild, tells_the_same
+
+    check = Check(**{"project/pdf": "not trusted", "docx": "too old"})
+    workspace = engine.open([two[0].path, two[1].path], eligible=check)
+    before, known = None, None
+    for reasons in (check.reasons, {"docx": "too old"}, {"docx": "no licence"}, {}):
+        check.reasons = reasons
+        after = workspace.invalidate()
+        told = rebuild(json.loads(json.dumps(complete_json(after, before))), known)
+        assert (hidden(told), used(told), told.digest) == (hidden(after), used(after), after.digest)
+        assert list(told.hidden) == list(after.hidden)
+        assert known is None or not tells_the_same(known, told)
+        if known is not None and told.hidden and known.hidden:
+            assert told.hidden["docx"].skill is known.hidden["docx"].skill
+        before, known = after, told
 
 
 def test_a_closed_workspace_asks_nobody(engine: Engine, skills_root: SkillsRoot) -> None:

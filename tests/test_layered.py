@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_refresh.layered import LayeredMapping, differing_names, layered
+from skills_refresh.layered import Layer, LayeredMapping, differing_names, layered
 
-Layer = dict[str, int]
+Values = dict[str, int]
 
 layers_of_three = st.tuples(
     *[st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 3)).map(lambda it: dict(sorted(it.items())))] * 3
@@ -19,9 +19,9 @@ layers_of_three = st.tuples(
 left_out = st.tuples(*[st.frozensets(st.sampled_from("abcdef"))] * 3)
 
 
-def plainly(layers: tuple[Layer, ...], without: tuple[frozenset[str], ...]) -> Layer:
+def plainly(layers: tuple[Values, ...], without: tuple[frozenset[str], ...]) -> Values:
     """The same by the simplest means."""
-    found: Layer = {}
+    found: Values = {}
     for layer, names in reversed(list(zip(layers, without, strict=True))):
         found.update({name: value for name, value in layer.items() if name not in names})
     return dict(sorted(found.items()))
@@ -29,7 +29,7 @@ def plainly(layers: tuple[Layer, ...], without: tuple[frozenset[str], ...]) -> L
 
 @given(layers_of_three, left_out)
 def test_it_reads_like_the_dictionary_that_its_layers_make(
-    layers: tuple[Layer, ...], without: tuple[frozenset[str], ...]
+    layers: tuple[Values, ...], without: tuple[frozenset[str], ...]
 ) -> None:
     mapping, plain = LayeredMapping(layers, without), plainly(layers, without)
     for _ in range(2):  # the second time from what was kept
@@ -45,9 +45,9 @@ def test_it_reads_like_the_dictionary_that_its_layers_make(
 
 @given(layers_of_three, left_out, layers_of_three, left_out)
 def test_what_differs_is_what_differs_between_the_dictionaries(
-    layers: tuple[Layer, ...],
+    layers: tuple[Values, ...],
     without: tuple[frozenset[str], ...],
-    others: tuple[Layer, ...],
+    others: tuple[Values, ...],
     without_others: tuple[frozenset[str], ...],
 ) -> None:
     before, after = plainly(layers, without), plainly(others, without_others)
@@ -66,6 +66,28 @@ def test_layers_that_are_the_same_object_are_not_looked_at() -> None:
     shared = Untouchable(a=1)
     before, after = LayeredMapping(({"b": 1}, shared)), LayeredMapping(({"b": 2}, shared))
     assert differing_names(before, after) == ["b"]
+
+
+def test_a_layer_says_what_differs_from_those_it_was_made_from_as_long_as_they_live() -> None:
+    first = Layer({"a": 1, "b": 1, "c": 1})
+    second = Layer({**first, "a": 2}, first, ["a"])
+    third = Layer({**second, "c": 2}, second, ["c"])
+    assert third.names_since(third) == set()
+    assert third.names_since(second) == {"c"}
+    assert third.names_since(first) == {"a", "c"}
+    assert first.names_since(third) is None
+    assert third.names_since({"a": 1}) is None
+    before, after = LayeredMapping((first,)), LayeredMapping((third,))
+    assert differing_names(before, after) == differing_names(after, before) == ["a", "c"]
+    del second
+    assert third.names_since(first) is None
+    assert differing_names(before, after) == ["a", "c"]
+
+
+def test_where_a_layer_knows_what_differs_nobody_looks_for_it() -> None:
+    first = Layer({"a": 1, "b": 1})
+    told_nothing = Layer({"a": 2, "b": 1}, first, [])
+    assert differing_names(LayeredMapping((first,)), LayeredMapping((told_nothing,))) == []
 
 
 def test_a_name_that_is_not_there_is_a_key_error() -> None:

@@ -145,8 +145,8 @@ def test_a_workspace_that_was_not_started_has_no_sessions(skills_root: SkillsRoo
 
 
 def test_a_session_has_nothing_to_save_before_its_first_turn(workspace: Workspace) -> None:
+    assert workspace.session().saved is None
     session = workspace.session()
-    assert session.saved is None
     session.begin()
     saved = session.saved
     assert saved is not None
