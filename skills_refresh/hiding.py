@@ -98,9 +98,8 @@ def _ask(checks: tuple[Check, ...], skill: Skill) -> str | None:
         if reason is not None:
             if not isinstance(reason, str):
                 return f"the check of eligibility answered {printable(repr(reason))}, neither None nor a reason"
-            return sys.intern(
-                printable(reason) or "no reason was given"
-            )  # many skills, and many workspaces, have the same
+            # Many skills, and many workspaces, have the same.
+            return sys.intern(printable(reason) or "no reason was given")
     return None
 
 

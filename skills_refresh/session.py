@@ -104,7 +104,7 @@ class Session:
             self._last = self._prompted = snapshot
             self._version, self._unchanged = snapshot.version, None
             return turn
-        if self._unchanged is None:
+        if self._unchanged is None or self._unchanged.previous != self._version:
             self._unchanged = Turn(snapshot, snapshot, self._version, prompt_changed=False)
             self._version = snapshot.version
         return self._unchanged

@@ -92,10 +92,15 @@ def test_a_skill_that_comes_and_goes_before_another_changes_what_is_used_and_tol
         assert list(snapshot.skills) == ["only-a", "only-b", "only-c", "pdf"]
 
 
-def test_files_of_no_skill_are_those_of_all_roots(roots: tuple[SkillsRoot, SkillsRoot, SkillsRoot]) -> None:
-    paths = [root.write("notes.md", "x") for root in roots]
-    snapshot = scan([root.path for root in roots]).snapshot
-    assert list(snapshot.files) == [str(path) for path in paths]
+def test_files_of_no_skill_are_those_of_all_roots_sorted_by_path(
+    roots: tuple[SkillsRoot, SkillsRoot, SkillsRoot], open_workspace: Callable[..., Workspace]
+) -> None:
+    workspace, alone = open_workspace(*(root.path for root in roots)), open_workspace(roots[0].path)
+    paths = []
+    for name in ("notes.md", "more.md", "deep/notes.md", "and.md"):
+        paths += [str(root.write(name, "x")) for root in roots]
+        assert list(workspace.sync().files) == sorted(paths)
+    assert list(alone.sync().files) == sorted(path for path in paths if path.startswith(str(roots[0].path)))
 
 
 def test_a_skill_is_pickled_with_all_that_it_holds(skills_root: SkillsRoot) -> None:

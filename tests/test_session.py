@@ -179,6 +179,14 @@ def test_nothing_differs_after_a_restart_in_which_nothing_did(workspace: Workspa
     assert (turn.previous, turn.changes, turn.prompt_changed) == (saved.version, (), False)
 
 
+def test_the_second_turn_after_a_restart_follows_the_first(workspace: Workspace, skills_root: SkillsRoot) -> None:
+    session = workspace.session()
+    session.begin()
+    with watch(skills_root.path) as again:
+        resumed = again.session(session.saved)
+        assert [resumed.begin().previous for _ in range(3)] == [workspace.version, again.version, again.version]
+
+
 @pytest.mark.parametrize(
     ("path", "content", "prompt_changed"),
     [
