@@ -186,11 +186,8 @@ def _names_of_others(was: dict[str, V], now: dict[str, V]) -> Collection[str]:
     """The names whose values are not the same object in two layers, and perhaps some more."""
     if isinstance(now, Layer) and (known := now.names_since(was)) is not None:
         return known
-    if len(was) == len(now):
+    if list(was) == list(now):
         # The usual case, an edit: the names are the same and sorted, so the values stand side by side. Looking each one
         # up takes five times as long, which is what an edit to one of 10,000 skills would cost most.
-        differs = tuple(map(is_not, was.values(), now.values()))
-        names, others = compress(was, differs), compress(now, differs)
-        if (found := list(names)) == list(others):
-            return found
+        return list(compress(now, map(is_not, was.values(), now.values())))
     return {name for name in was.keys() | now.keys() if was.get(name) is not now.get(name)}

@@ -165,7 +165,8 @@ class SkillsChanged:
     """What a listener gets: everything that differs between `before` and `snapshot`.
 
     `previous` is the version of `before`, or None for a fresh start: then the listener asked for a version that is no
-    longer known, and every skill of `snapshot` is told as added. `changes` is empty where only problems differ.
+    longer known, and every skill of `snapshot` is told as added. `changes` is empty where only problems differ, or the
+    reasons for which skills are hidden.
     """
 
     workspace: str

@@ -56,6 +56,11 @@ def test_what_differs_is_what_differs_between_the_dictionaries(
     assert differing_names(before, LayeredMapping(others, without_others)) == expected
 
 
+def test_one_value_under_another_name_differs() -> None:
+    value = object()
+    assert differing_names({"a": value}, {"b": value}) == ["a", "b"]
+
+
 def test_layers_that_are_the_same_object_are_not_looked_at() -> None:
     class Untouchable(dict[str, int]):
         def values(self) -> None:  # type: ignore[override]  # whoever looks must fail
