@@ -7,9 +7,7 @@ way that cannot be understood is no reason to hide it.
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -93,6 +91,8 @@ def _declarations(metadata: object) -> Iterator[tuple[str, Mapping[str, object]]
 def _mapping(value: object) -> Mapping[str, object]:
     """`value` as a mapping, be it one or a string of JSON; empty where it is neither."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
+        import json  # here, as below, because a gateway without this check need not pay for it
+
         try:
             value = json.loads(value)
         except (ValueError, RecursionError):
@@ -114,6 +114,8 @@ def _wrong_system(systems: list[str]) -> Iterator[str]:
 
 
 def _missing(needed: Mapping[str, object]) -> Iterator[str]:
+    import shutil
+
     for program in _words(needed.get("bins")):
         if shutil.which(program) is None:
             yield f"needs the program {program}: install it, or put it on the PATH"
