@@ -84,14 +84,14 @@ class Attachments:
         elif sleeper is not None:
             self._leave(sleeper)
 
-    def roots_of(self, workspace: Workspace) -> tuple[WatchedRoot, ...]:
-        """The roots of `workspace`, which is woken where it sleeps. Raises `ClosedError` where it has none."""
+    def publisher_of(self, workspace: Workspace) -> Publisher:
+        """The publisher of `workspace`, which is woken where it sleeps. Raises `ClosedError` where it has none."""
         if self._idle.is_asleep(workspace):
             self.attach(workspace)
         publisher = self._audience.publisher_of(workspace)
         if publisher is None:
             raise ClosedError("this workspace is not open: start it first, or make a new one")
-        return publisher.roots
+        return publisher
 
     def let_go_of_the_unused(self, now: float) -> None:
         """Puts idle workspaces to sleep, and frees what belongs to forgotten ones."""

@@ -49,6 +49,10 @@ class Audience:
         """The publisher of `workspace`; None where it is closed or asleep."""
         return self._publishers.get(ref(workspace))
 
+    def publishers(self) -> list[Publisher]:
+        """Those of all workspaces that are awake."""
+        return list(self._publishers.values())
+
     def forgotten(self) -> list[Publisher]:
         """The publishers of workspaces that nobody holds any more."""
         return [publisher for publisher in self._publishers.values() if publisher.reference() is None]
@@ -68,7 +72,7 @@ class Audience:
 
     def publish_all(self, reason: Reason) -> None:
         """The same for everybody, where it is not known which names may look different."""
-        for publisher in tuple(self._publishers.values()):
+        for publisher in self.publishers():
             publisher.publish_all(reason)
 
     def tell_health(self, roots: Iterable[WatchedRoot]) -> None:

@@ -15,6 +15,7 @@ from weakref import WeakSet
 
 from .callers import Callers
 from .clock import Clock
+from .eligibility import Eligible
 from .engine_loop import EngineLoop
 from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
 from .filters import check_settings
@@ -76,12 +77,21 @@ class Engine:
         self._ended = ""
         _engines.add(self)
 
-    def open(self, roots: Roots = (), *, name: str = "", after: int = 0, idle_s: float | None = None) -> Workspace:
+    def open(
+        self,
+        roots: Roots = (),
+        *,
+        name: str = "",
+        after: int = 0,
+        eligible: Eligible | None = None,
+        idle_s: float | None = None,
+    ) -> Workspace:
         """A started workspace on `roots` (a list, or one path), the earlier before the later; the default roots where
         none are given.
 
         Returns when the first snapshot is there. `name` stands in changes and logs. Versions are greater than `after`:
-        for a workspace that takes the place of another.
+        for a workspace that takes the place of another. `eligible` is a check, or several, that say which skills are
+        hidden; see `watch`.
 
         With `idle_s`, a number of seconds, the workspace lets go of its roots when nobody has read its snapshot, waited
         or called it for so long (and up to 1.5 s more), and nobody listens. It keeps its last snapshot; its next use
@@ -90,12 +100,14 @@ class Engine:
         """
         if idle_s is not None and not idle_s > 0:
             raise ConfigError(f"idle_s is {idle_s!r}; it must be a number of seconds above 0, or None for never")
-        made = Workspace(self, resolve_roots(roots), name=name, after=after, idle_s=idle_s, on_close=_do_nothing)
-        return made.start()
+        return Workspace(
+            self, resolve_roots(roots), name=name, after=after, eligible=eligible, idle_s=idle_s, on_close=_do_nothing
+        ).start()
 
     def bump(self, reason: Reason = "manual", timeout: float | None = None) -> None:
-        """Lists every directory of every root again now, each root once, and publishes for each workspace what differs
-        there. Workspaces that sleep find out when they are used.
+        """Does for every workspace what `Workspace.refresh` does for one: lists every directory of every root again
+        now, each root once, asks the checks of eligibility again, and publishes for each workspace what differs there.
+        Workspaces that sleep find out when they are used.
 
         Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed engine.
         """
@@ -153,6 +165,10 @@ class Engine:
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]:
         """Compares the roots of `workspace` with the disk, by listing them anew or by `stat` alone."""
         return self._submit(lambda: self._loop.refresh(workspace, reason, read_all=read_all))
+
+    def invalidate(self, workspace: Workspace) -> Future[None]:
+        """Has the checks of eligibility of `workspace` asked again."""
+        return self._submit(lambda: self._loop.invalidate(workspace))
 
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """The digest over the files that the engine knows below the roots of `workspace`."""
@@ -262,17 +278,26 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
-def watch(*roots: str | PathLike[str] | Root, settings: Settings | None = None, name: str = "") -> Workspace:
+def watch(
+    *roots: str | PathLike[str] | Root,
+    settings: Settings | None = None,
+    name: str = "",
+    eligible: Eligible | None = None,
+) -> Workspace:
     """A workspace on `roots` with an engine of its own: the shortest way in.
 
     Earlier roots win; without any, the default ones are watched. It starts when it is entered::
 
         with skills_refresh.watch("skills", "~/.agents/skills") as skills:
             print(skills.snapshot.prompt())
+
+    `eligible` takes a skill and returns None, or why it must be hidden; or it is a list of such functions, of which the
+    first reason counts. Each is asked once about each skill, on the engine's thread, and again by `invalidate()` and
+    `refresh()`: it must not ask anything of the engine. One that raises hides the skill.
     """
     engine = Engine(settings)
     engine._has_one_workspace = True
-    return Workspace(engine, resolve_roots(roots), name=name, on_close=engine.close)
+    return Workspace(engine, resolve_roots(roots), name=name, eligible=eligible, on_close=engine.close)
 
 
 def _do_nothing() -> None:

@@ -18,6 +18,7 @@ from .doubt import Doubt
 from .errors import EngineError
 from .files_digest import files_digest
 from .model import Reason
+from .publisher import Publisher
 from .reconciler import Reconciler
 from .watched_root import WatchedRoot
 from .watching.wake import Waker
@@ -120,23 +121,38 @@ class EngineLoop:
     # -- what requests ask for --------------------------------------------------------------------------------------
 
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> None:
-        """Compares the roots of `workspace` with the disk, by listing them anew or by `stat` alone."""
-        self._compare(self.attachments.roots_of(workspace), reason, read_all=read_all)
+        """Compares the roots of `workspace` with the disk by `stat` alone; with `read_all`, by listing them anew, and
+        asks its checks of eligibility again."""
+        publisher = self.attachments.publisher_of(workspace)
+        self._compare(publisher.roots, reason, read_all=read_all, ask_again=[publisher] if read_all else [])
 
     def bump(self, reason: Reason) -> None:
-        """Lists all roots anew."""
-        self._compare(tuple(self._reconciler.roots.values()), reason, read_all=True)
+        """Lists all roots anew, and asks all checks of eligibility again."""
+        roots, publishers = tuple(self._reconciler.roots.values()), self._audience.publishers()
+        self._compare(roots, reason, read_all=True, ask_again=publishers)
+
+    def invalidate(self, workspace: Workspace) -> None:
+        """Asks the checks of eligibility of `workspace` again about every skill, and publishes if an answer differs."""
+        publisher = self.attachments.publisher_of(workspace)
+        publisher.ask_again()
+        publisher.publish({}, "manual")
 
     def files_digest(self, workspace: Workspace) -> str:
         """The digest over the files that are known below the roots of `workspace`."""
-        return files_digest([watched.tree for watched in self.attachments.roots_of(workspace)])
+        return files_digest([watched.tree for watched in self.attachments.publisher_of(workspace).roots])
 
-    def _compare(self, roots: Collection[WatchedRoot], reason: Reason, *, read_all: bool) -> None:
+    def _compare(
+        self, roots: Collection[WatchedRoot], reason: Reason, *, read_all: bool, ask_again: Collection[Publisher]
+    ) -> None:
         for watched in roots:
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
+        for publisher in ask_again:
+            publisher.ask_again()
         self._publish_all(reason)
+        for publisher in ask_again:  # those whom nothing else concerned
+            publisher.publish({}, reason)
         failing = next((watched for watched in roots if watched.failing), None)
         if failing is not None:
             raise EngineError(

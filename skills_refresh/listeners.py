@@ -17,7 +17,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from .callers import Callers
-from .changes import compare, merge
+from .changes import compare, merge, tells_anything
 from .model import Reason, SkillsChanged, Snapshot
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ class ListenerRegistry:
         with self._lock:
             missed = self._missed(since)
             self._subscriptions = (*self._subscriptions, subscription)
-            if missed is not None and _tells_anything(missed):
+            if missed is not None and tells_anything(missed):
                 subscription.deliver(missed)
 
         def unsubscribe() -> None:
@@ -90,7 +90,7 @@ class ListenerRegistry:
             self._history.append(snapshot)
             if self._subscriptions:
                 change = compare(before, snapshot, workspace=self._workspace, reason=reason)
-                if not _tells_anything(change):
+                if not tells_anything(change):
                     return
                 for subscription in self._subscriptions:
                     subscription.deliver(change)
@@ -110,11 +110,18 @@ class ListenerRegistry:
         self._lock = threading.Lock()
         self._subscriptions = ()
 
+    def snapshot_at(self, version: int) -> Snapshot | None:
+        """The snapshot that was published with `version`, where that is not too long ago."""
+        with self._lock:
+            return self._find(version)
+
+    def _find(self, version: int) -> Snapshot | None:
+        return next((snapshot for snapshot in self._history if snapshot.version == version), None)
+
     def _missed(self, since: int | None) -> SkillsChanged | None:
         if since is None or not self._history or since == self._history[-1].version:
             return None
-        before = next((snapshot for snapshot in self._history if snapshot.version == since), None)
-        return compare(before, self._history[-1], workspace=self._workspace, reason="manual")
+        return compare(self._find(since), self._history[-1], workspace=self._workspace, reason="manual")
 
 
 class _Subscription:
@@ -206,11 +213,6 @@ class _Subscription:
         finally:
             with self._lock:
                 self._call = None
-
-
-def _tells_anything(change: SkillsChanged) -> bool:
-    """Whether anything but the version differs: a server that was started again gives the same skills a new one."""
-    return change.before is None or bool(change.changes) or change.before.problems != change.snapshot.problems
 
 
 async def _wait_for(answer: Awaitable[None]) -> None:

@@ -7,6 +7,7 @@ from weakref import ref
 
 from .clock import Clock
 from .health import RootHealth
+from .layers import NO_LAYER
 from .model import Reason
 from .resolution import Resolver
 from .versions import VersionCounter
@@ -23,7 +24,8 @@ class Publisher:
     def __init__(self, workspace: Workspace, roots: tuple[WatchedRoot, ...], clock: Clock) -> None:
         self.reference = ref(workspace)
         self.roots = roots
-        self._resolver = Resolver()
+        self._resolver = Resolver(workspace._checks)
+        self._asks_again = False
         self._versions = VersionCounter(clock.wall_ms, after=workspace._after)
 
     def health(self) -> tuple[RootHealth, ...]:
@@ -35,6 +37,10 @@ class Publisher:
         workspace = self.reference()
         if workspace is not None:
             workspace._tell_health(health)
+
+    def ask_again(self) -> None:
+        """Has the checks of eligibility asked again about every skill, by the next `publish`."""
+        self._asks_again = True
 
     def start(self) -> None:
         """Publishes the first snapshot, or, after a sleep, the next one, if a consumer can see a difference; the roots
@@ -48,7 +54,9 @@ class Publisher:
     def publish(self, names: dict[WatchedRoot, set[str]], reason: Reason) -> None:
         """Publishes the next snapshot, if a consumer can see a difference; `names` are those of skills that may look
         different, by root."""
-        if any(watched in names for watched in self.roots):
+        if self._asks_again:
+            self.publish_all(reason)
+        elif any(watched in names for watched in self.roots):
             self._publish({name for watched in self.roots for name in names.get(watched, ())}, reason)
 
     def publish_all(self, reason: Reason) -> None:
@@ -56,14 +64,21 @@ class Publisher:
         workspace = self.reference()
         before = None if workspace is None else workspace._snapshot
         found = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
-        self._publish(found if before is None else found | before.skills.keys(), reason)
+        self._publish(found if before is None else found.union(before.skills, before.hidden), reason)
 
     def _publish(self, names: Collection[str], reason: Reason) -> None:
         workspace = self.reference()
         if workspace is None:
             return
-        catalogs = [watched.catalog for watched in self.roots if watched.catalog is not None]
-        problems = tuple(found for watched in self.roots for found in watched.problems)
-        after = self._resolver.next_snapshot(workspace._snapshot, catalogs, names, problems, self._versions.next)
+        layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in self.roots)
+        asks_again, self._asks_again = self._asks_again, False
+        after = self._resolver.next_snapshot(
+            workspace._snapshot,
+            layers,
+            names,
+            tuple(watched.problems for watched in self.roots),
+            self._versions.next,
+            ask_again=asks_again,
+        )
         if after is not None:
             workspace._publish(after, reason)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from .callers import Callers
+from .eligibility import Eligible, checks_of
 from .errors import ClosedError
 from .health import RootHealth, unwatched
 from .health_listeners import HealthListener, HealthListeners
@@ -25,6 +26,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from .following import Following
+    from .session import SavedSession, Session
 
 _NOT_STARTED = "this workspace was not started: use it in a `with` statement, or call start() first"
 _CLOSED = "this workspace was closed: make a new one"
@@ -49,6 +51,7 @@ class Host(Protocol):
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]: ...
+    def invalidate(self, workspace: Workspace) -> Future[None]: ...
     def files_digest(self, workspace: Workspace) -> Future[str]: ...
 
 
@@ -67,6 +70,7 @@ class Workspace:
         *,
         name: str = "",
         after: int = 0,
+        eligible: Eligible | None = None,
         idle_s: float | None = None,
         on_close: Callable[[], None],
     ) -> None:
@@ -74,6 +78,7 @@ class Workspace:
         self.name = name
         self.idle_s = idle_s
         self._after = after
+        self._checks = checks_of(eligible)
         self._host = host
         self._on_close = on_close
         self._listeners = ListenerRegistry(name, host.callers)
@@ -180,6 +185,22 @@ class Workspace:
         `sync`."""
         self._refresh(reason, read_all=True).result(timeout)
         return self.snapshot
+
+    def invalidate(self, timeout: float | None = None) -> Snapshot:
+        """Asks the checks of eligibility again about every skill, publishes if an answer differs, and returns the
+        snapshot. The disk is not looked at. Raises like `sync`."""
+        self._check_open()
+        self.snapshot  # noqa: B018 - raises where it was not started
+        self._host.invalidate(self).result(timeout)
+        return self.snapshot
+
+    def session(self, saved: SavedSession | Sequence[object] | None = None) -> Session:
+        """A session of an agent, which asks at each turn what differs since its last one; `saved` is what
+        `Session.saved` was before a restart, or what JSON made of it. Raises `ClosedError` before the workspace was
+        started. See `Session`."""
+        from .session import Session
+
+        return Session(lambda: self.snapshot, self._listeners.snapshot_at, saved)
 
     def start(self) -> Workspace:
         """Opens the roots and returns when the first snapshot is there. Does nothing when it has started already."""

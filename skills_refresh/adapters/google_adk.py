@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..encoding import plain
 from ..errors import ConfigError
+from ..freezing import plain
 from ..model import Skill
 from ..skill_content import read_skill_file
 from ..workspace import Workspace

@@ -89,6 +89,10 @@ class Follower:
             return self._submit("/v1/sync", {}, reason)
         return self._submit("/v1/refresh", {"reason": "manual" if reason == "manual" else "remote"}, reason)
 
+    def invalidate(self, workspace: Workspace) -> Future[None]:
+        """Has the server ask its checks of eligibility again, which it does when it lists everything anew."""
+        return self.refresh(workspace, "manual", read_all=True)
+
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """Fails: only whoever reads the files knows what it is made of."""
         future: Future[str] = Future()

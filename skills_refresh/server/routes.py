@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from ..encoding import JsonObject, complete_json, problem_json, skill_json
+from ..encoding import JsonObject, complete_json, hidden_json, problem_json, skill_json
 from ..model import Snapshot
 from . import answers
 from .bodies import accepts_gzip, to_json
@@ -137,4 +137,4 @@ def _list_json(snapshot: Snapshot) -> JsonObject:
     shadows = find_shadows(snapshot)
     skills = [skill_json(skill) | {"shadows": shadows.get(name, [])} for name, skill in snapshot.skills.items()]
     problems = [problem_json(found) | {"cure": found.cure} for found in snapshot.problems]
-    return {**version_json(snapshot), "skills": skills, "problems": problems}
+    return {**version_json(snapshot), "skills": skills, "problems": problems, **hidden_json(snapshot)}
