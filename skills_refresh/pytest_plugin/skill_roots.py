@@ -1,0 +1,70 @@
+"""Which directories hold the skills that are test items, and what that means for the paths that pytest collects.
+
+`--skills` comes with the paths of a run, or in their place; `skills_roots` acts like `testpaths`: it counts where a run
+names no paths, in the directory of the ini file.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from ..config import load_config
+from ..errors import ConfigError
+from .skill_collection import SkillCollection
+from .skill_scan import scan_skills
+
+# Where a worker of pytest-xdist finds which roots were added to its paths: it gets the controller's options, and the
+# paths as they are after that.
+_ADDED = "skills_roots_added"
+
+
+def collect_skills(config: pytest.Config) -> None:
+    """Makes `config` collect the skills of the roots that are named. Raises `pytest.UsageError` for a root that is no
+    directory, and where a library or the configuration does not do."""
+    try:
+        import markdown_it  # noqa: F401 - whether it is there is told before anything is collected
+    except ImportError as error:
+        raise pytest.UsageError(
+            f"--skills: needs {error.name} to read links; run pip install 'skills-refresh[pytest]'"
+        ) from error
+    named = [_directory(config, "--skills", root) for root in config.getoption("skills")]
+    configured = [_directory(config, "skills_roots", root) for root in config.getini("skills_roots")]
+    if not hasattr(config, "workerinput"):
+        config.option.skills = [str(root) for root in named]
+        setattr(config.option, _ADDED, [str(root) for root in _add_paths(config, named, configured)])
+    try:
+        settings = load_config(directory=config.rootpath).settings
+    except ConfigError as error:
+        raise pytest.UsageError(str(error)) from error
+    roots = dict.fromkeys((*named, *configured))
+    added = {Path(root) for root in getattr(config.option, _ADDED)}
+    collection = SkillCollection(roots, lambda root: scan_skills(root, settings), only_skills=added)
+    config.pluginmanager.register(collection, "skills-refresh collection")
+
+
+def _directory(config: pytest.Config, where: str, root: str | Path) -> Path:
+    path = Path(os.path.abspath(config.invocation_params.dir / Path(root).expanduser()))
+    if not path.is_dir():
+        raise pytest.UsageError(f"{where}: {path} is not a directory; name one that holds skills")
+    return path
+
+
+def _add_paths(config: pytest.Config, named: Iterable[Path], configured: Iterable[Path]) -> list[Path]:
+    """Adds the roots that pytest would not come to by itself to its paths, and returns them."""
+    chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    if named and not chosen:
+        config.args[:] = []
+    elif not chosen and config.invocation_params.dir == config.rootpath:
+        named = configured
+    given = [Path(os.path.abspath(config.invocation_params.dir / arg.partition("::")[0])) for arg in config.args]
+    added = [
+        root
+        for root in dict.fromkeys(named)
+        if not any(path.is_relative_to(root) or root.is_relative_to(path) for path in given)
+    ]
+    config.args.extend(map(str, added))
+    return added
