@@ -1,6 +1,6 @@
 """What all tests share: workspaces, and waiting for a condition with a deadline.
 
-The root to put skills into, `skills_root`, is the one of the pytest plugin, which is there when the project is installed.
+The root to put skills into, `skills_root`, is that of the pytest plugin, which is there when the project is installed.
 """
 
 from __future__ import annotations

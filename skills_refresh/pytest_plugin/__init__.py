@@ -1,7 +1,8 @@
 """The pytest plugin: fixtures for those who write gateways and tools, and test items for those who write skills.
 
-Every run of pytest loads this module, where the library is installed. So it imports pytest and nothing else: the engine
-comes with the first fixture that needs it, the checks of skills with the first root that is named.
+Where the library is installed, every run of pytest loads this module. So it imports pytest and nothing else: the engine
+comes with the first fixture that needs it, the checks of skills with the first root that is named. No module beside it
+may be called like a fixture: importing it would put it in the fixture's place.
 """
 
 from __future__ import annotations

@@ -18,10 +18,19 @@ def difference(changed: SkillsChanged, roots: Collection[Path]) -> Iterator[str]
         yield f"nothing changed: version {changed.version} holds {names or 'no skills'}"
         return
     yield f"version {changed.previous} became {changed.version}:"
+    lines = [*_skill_lines(changed, roots), *_problem_lines(changed, roots)]
+    yield from lines or ["  nothing differs any more: what was changed was changed back"]
+
+
+def _skill_lines(changed: SkillsChanged, roots: Collection[Path]) -> Iterator[str]:
     for change in changed.changes:
-        name = "files of no skill" if change.skill is None else repr(printable(change.skill))
-        paths = ", ".join(_short(path, roots) for path in change.paths)
-        yield f"  {change.kind} {name} in {aspects_text(change.aspects)}: {paths}"
+        if change.aspects:
+            name = "files of no skill" if change.skill is None else repr(printable(change.skill))
+            paths = ", ".join(_short(path, roots) for path in change.paths)
+            yield f"  {change.kind} {name} in {aspects_text(change.aspects)}: {paths}"
+
+
+def _problem_lines(changed: SkillsChanged, roots: Collection[Path]) -> Iterator[str]:
     before = () if changed.before is None else changed.before.problems
     for found in changed.snapshot.problems:
         if found not in before:

@@ -50,16 +50,11 @@ class ExpectingWorkspace(Workspace):
         return Expectation(self, Wanted.named(skill, kind, aspects), refused=False, timeout=timeout)
 
     def expect_no_change(
-        self,
-        skill: str | None = None,
-        *,
-        kind: Kind | None = None,
-        aspects: Collection[Aspect] | None = None,
-        timeout: float = TIMEOUT_S,
+        self, skill: str | None = None, *, kind: Kind | None = None, aspects: Collection[Aspect] | None = None
     ) -> Expectation:
         """Fails the test if the block does what `expect_change` with the same arguments expects. It does not wait for
-        it; `timeout` (seconds) is how long the engine may take to look."""
-        return Expectation(self, Wanted.named(skill, kind, aspects), refused=True, timeout=timeout)
+        that: everything that the block has written is looked at."""
+        return Expectation(self, Wanted.named(skill, kind, aspects), refused=True)
 
 
 class SkillsFactory:
