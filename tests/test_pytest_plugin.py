@@ -145,8 +145,8 @@ def test_a_failure_says_what_was_expected_and_what_happened(
 
     with pytest.raises(failure) as caught:
         edit_and_break()
-    before, _, after = caught.value.msg.partition("\n")[2].partition("\n")
-    assert caught.value.msg.startswith("expected within 0 s: edit of the skill 'pdf' in exactly catalog, files\n")
+    before, _, after = str(caught.value).partition("\n")[2].partition("\n")
+    assert str(caught.value).startswith("expected within 0 s: edit of the skill 'pdf' in exactly catalog, files\n")
     assert before.endswith(f" became {skills.version}:")
     assert after.splitlines() == [
         "  changed 'pdf' in instructions: pdf/SKILL.md",
@@ -164,8 +164,8 @@ def test_a_failure_says_that_nothing_happened_and_how_the_root_fares(
     polled = skills_factory(settings=Settings(poll=True))
     with pytest.raises(failure) as caught, polled.expect_change("docx", timeout=0):
         pass
-    assert f"nothing changed: version {polled.version} holds 'pdf'" in caught.value.msg
-    assert f"{skills_root.path} is polling (configured): " in caught.value.msg
+    assert f"nothing changed: version {polled.version} holds 'pdf'" in str(caught.value)
+    assert f"{skills_root.path} is polling (configured): " in str(caught.value)
 
 
 def test_no_change_of_one_skill_lets_others_change(skills: ExpectingWorkspace, skills_root: SkillsRoot) -> None:

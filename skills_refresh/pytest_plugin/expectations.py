@@ -134,13 +134,7 @@ class Expectation:
 
 
 async def _in_a_thread(call: Callable[[], _T]) -> _T:
-    """What `call` returns, without blocking the event loop: asyncio's, or trio's, as anyio runs it."""
-    import asyncio
+    """What `call` returns, without holding up the event loop, whether that is asyncio's or trio's."""
+    from anyio import to_thread  # here, because tests that are not async need not pay for it
 
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        from anyio import to_thread
-
-        return await to_thread.run_sync(call)
-    return await asyncio.to_thread(call)
+    return await to_thread.run_sync(call)
