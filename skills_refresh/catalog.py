@@ -7,6 +7,7 @@ stays, too, while a new skill is being read that may be the same one at another 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +55,11 @@ class RootCatalog:
         self._coming: dict[str, str | None] = {}
         # Names in use of which no skill is left.
         self._leaving = set(self.skills)
+
+    @property
+    def built(self) -> Collection[BuiltSkill]:
+        """Every directory with a `SKILL.md`, whether it is loaded and wins its name or not."""
+        return self._built.values()
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""

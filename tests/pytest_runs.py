@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import yaml  # noqa: F401 - a run in this process forgets what it imported, and this one's C part cannot come twice
 
 Run = Callable[..., pytest.RunResult]
 ALONE = ("-p", "skills_refresh", "-p", "no:cacheprovider", "--strict-markers", "--strict-config")

@@ -11,7 +11,7 @@ from .pytest_runs import run_quickly
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is left behind here on purpose stays until it is closed, however long one waits."""
     monkeypatch.setattr("skills_refresh.pytest_plugin.leaks.SETTLE_S", 0.05)
@@ -22,12 +22,12 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, source: str)
     return run_quickly(pytester, monkeypatch)
 
 
+@pytest.mark.usefixtures("_settle_soon")
 def test_an_engine_that_was_not_closed_is_an_error(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(
         pytester,
         monkeypatch,
         """
-        import pytest
         from skills_refresh import watch
 
         opened = []
@@ -45,11 +45,12 @@ def test_an_engine_that_was_not_closed_is_an_error(pytester: pytest.Pytester, mo
             "*ERROR at teardown of test_it*",
             "left behind by the test; close what it opened:",
             "  thread 'skills-refresh engine'",
-            "  descriptor *: inotify, with 1 kernel watches below the roots",
+            "  descriptor *: inotify, kernel watches below the roots: 1",
         ]
     )
 
 
+@pytest.mark.usefixtures("_settle_soon")
 def test_a_file_of_a_skill_that_is_still_open_is_an_error(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -72,6 +73,7 @@ def test_a_file_of_a_skill_that_is_still_open_is_an_error(
     done.stdout.fnmatch_lines(["  descriptor *: */test_it0/skills/pdf/SKILL.md"])
 
 
+@pytest.mark.usefixtures("_settle_soon")
 def test_a_listener_that_never_returns_is_named(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     done = run(
         pytester,

@@ -59,7 +59,7 @@ class LeakCheck:
             if target == _INOTIFY:
                 watches = len(_watched_inodes(descriptor) & inodes)
                 if watches:
-                    yield f"descriptor {descriptor}: inotify, with {watches} kernel watches below the roots"
+                    yield f"descriptor {descriptor}: inotify, kernel watches below the roots: {watches}"
             elif any(target == root or target.startswith(root + os.sep) for root in roots):
                 yield f"descriptor {descriptor}: {printable(target)}"
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ..filters import SKILL_FILE
 from ..frontmatter import parse_frontmatter
+from ..model import SkillFile
 from ..problems import Problem, problem
 from .links import relative_links
 from .scripts import why_broken
@@ -46,12 +47,11 @@ def findings_of(found: FoundSkill) -> list[Finding]:
 
 
 def _source(found: FoundSkill) -> bytes:
-    """The bytes of `SKILL.md`; none where it is unreadable or so large that it is not loaded for that."""
+    """The bytes of `SKILL.md`; none where it is unreadable, or too large to be looked into."""
     if found.skill is not None:
         return found.skill.source
-    if all(file.path != SKILL_FILE or file.sha256 is None for file in found.files):
-        return b""
-    return _read(found.directory / SKILL_FILE) or b""
+    file = found.files.get(SKILL_FILE)
+    return b"" if file is None else _content(found.directory, file) or b""
 
 
 def _line_of(item: Problem, source: bytes) -> int:
@@ -76,18 +76,16 @@ def _broken_links(path: Path, source: bytes) -> Iterator[Finding]:
 
 
 def _broken_scripts(found: FoundSkill) -> Iterator[Finding]:
-    for file in found.files:
-        path = found.directory / file.path
-        # Without a hash it is over 1 MB, or cannot be read, which is told already.
-        content = _read(path) if file.sha256 is not None else None
-        broken = None if content is None else why_broken(path.name, content)
+    for file in found.files.values():
+        content = _content(found.directory, file)
+        broken = None if content is None else why_broken(file.path, content)
         if broken is not None:
-            yield Finding(problem("broken-script", path, broken.message), broken.line)
+            yield Finding(problem("broken-script", found.directory / file.path, broken.message), broken.line)
 
 
-def _read(path: Path) -> bytes | None:
-    """Its content; None where it has gone since the scan."""
+def _content(directory: Path, file: SkillFile) -> bytes | None:
+    """What the file holds; None where it is over 1 MB or cannot be read, which is told already, or has just gone."""
     try:
-        return path.read_bytes()
+        return None if file.sha256 is None else (directory / file.path).read_bytes()
     except OSError:
         return None

@@ -17,10 +17,6 @@ from ..errors import ConfigError
 from .skill_collection import SkillCollection
 from .skill_scan import scan_skills
 
-# Where a worker of pytest-xdist finds which roots were added to its paths: it gets the controller's options, and the
-# paths as they are after that.
-_ADDED = "skills_roots_added"
-
 
 def collect_skills(config: pytest.Config) -> None:
     """Makes `config` collect the skills of the roots that are named. Raises `pytest.UsageError` for a root that is no
@@ -31,19 +27,23 @@ def collect_skills(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f"--skills: needs {error.name} to read links; run pip install 'skills-refresh[pytest]'"
         ) from error
-    named = [_directory(config, "--skills", root) for root in config.getoption("skills")]
-    configured = [_directory(config, "skills_roots", root) for root in config.getini("skills_roots")]
-    if not hasattr(config, "workerinput"):
-        config.option.skills = [str(root) for root in named]
-        setattr(config.option, _ADDED, [str(root) for root in _add_paths(config, named, configured)])
     try:
         settings = load_config(directory=config.rootpath).settings
     except ConfigError as error:
         raise pytest.UsageError(str(error)) from error
-    roots = dict.fromkeys((*named, *configured))
-    added = {Path(root) for root in getattr(config.option, _ADDED)}
+    if hasattr(config, "workerinput"):
+        roots, added = SkillCollection.of_controller(config.workerinput)
+    else:
+        roots, added = _roots(config)
     collection = SkillCollection(roots, lambda root: scan_skills(root, settings), only_skills=added)
     config.pluginmanager.register(collection, "skills-refresh collection")
+
+
+def _roots(config: pytest.Config) -> tuple[list[Path], list[Path]]:
+    """All roots, and those of them that were added to pytest's paths."""
+    named = [_directory(config, "--skills", root) for root in config.getoption("skills")]
+    configured = [_directory(config, "skills_roots", root) for root in config.getini("skills_roots")]
+    return list(dict.fromkeys((*named, *configured))), _add_paths(config, named, configured)
 
 
 def _directory(config: pytest.Config, where: str, root: str | Path) -> Path:

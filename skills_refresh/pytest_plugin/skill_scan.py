@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..filters import SKILL_FILE
-from ..fresh_scan import scan
-from ..model import Skill, SkillFile, Snapshot
+from ..fresh_scan import scan_roots
+from ..model import Skill, SkillFile
 from ..problems import Problem
+from ..roots import resolve_roots
 from ..settings import Settings
 
 
 class FoundSkill(NamedTuple):
-    """A directory with a `SKILL.md`: its problems; its relevant files, with paths relative to it; and the skill, None
-    where it cannot be loaded, or another one has its name."""
+    """A directory with a `SKILL.md`: its problems; its relevant files by their paths relative to it; and the skill,
+    None where it cannot be loaded."""
 
     directory: Path
     problems: tuple[Problem, ...]
-    files: tuple[SkillFile, ...]
+    files: Mapping[str, SkillFile]
     skill: Skill | None
 
 
@@ -33,39 +33,20 @@ class FoundSkills(NamedTuple):
 
 def scan_skills(root: Path, settings: Settings) -> FoundSkills:
     """What there is below `root` now."""
-    snapshot = scan([root], settings).snapshot
-    loaded = {skill.directory: skill for skill in snapshot.skills.values()}
-    directories = loaded.keys() | _not_loaded(snapshot)
+    snapshot, (watched,) = scan_roots(resolve_roots([root]), settings)
+    built = () if watched.catalog is None else watched.catalog.built
+    # A name that is not UTF-8 cannot be that of a test, for no report could hold it: the root tells of what is there.
+    by_directory = {root.joinpath(*skill.order): skill for skill in built if _is_utf8("".join(skill.order))}
     problems: defaultdict[Path | None, list[Problem]] = defaultdict(list)
     for found in snapshot.problems:
-        problems[_skill_of(found.path, directories)].append(found)
-    files: defaultdict[Path | None, list[SkillFile]] = defaultdict(list)
-    for name, file in snapshot.files.items():
-        directory = _skill_of(Path(name), directories)
-        if directory is not None:
-            files[directory].append(file._replace(path=Path(name).relative_to(directory).as_posix()))
-    skills = {}
-    for directory in directories:
-        skill = loaded.get(directory)
-        relevant = tuple(files[directory]) if skill is None else skill.files
-        skills[directory] = FoundSkill(directory, tuple(problems[directory]), relevant, skill)
+        above = (directory for directory in (found.path, *found.path.parents) if directory in by_directory)
+        problems[next(above, None)].append(found)
+    skills = {
+        directory: FoundSkill(directory, tuple(problems[directory]), skill.files, skill.skill)
+        for directory, skill in by_directory.items()
+    }
     return FoundSkills(skills, tuple(problems[None]))
 
 
-def _skill_of(path: Path, directories: Collection[Path]) -> Path | None:
-    """The skill to which `path` belongs, or None."""
-    return next((above for above in (path, *path.parents) if above in directories), None)
-
-
-def _not_loaded(snapshot: Snapshot) -> set[Path]:
-    """The directories whose `SKILL.md` was found, but made no skill of this snapshot."""
-    # One below another skill is part of that. One whose name is not UTF-8 cannot name a test: its root tells of it.
-    return {
-        found.path.parent
-        for found in snapshot.problems
-        if found.path.name == SKILL_FILE and found.code != "nested-skill" and _is_utf8(found.path)
-    }
-
-
-def _is_utf8(path: Path) -> bool:
-    return not any("\ud800" <= character <= "\udfff" for character in str(path))
+def _is_utf8(name: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in name)
