@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
-from markdown_it import MarkdownIt
-from markdown_it.token import Token
+if TYPE_CHECKING:
+    from markdown_it.token import Token
 
-# What begins with a scheme, a slash or a number sign leads elsewhere. Braces, dollars and angle brackets stand for
+# What begins with a scheme, a slash or a tilde leads elsewhere. Braces, dollars and angle brackets stand for
 # something that a gateway or a reader puts in their place, as in {baseDir}/run.py.
-_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|[/#~]|.*[{}$<>]", re.IGNORECASE)
+_ELSEWHERE = re.compile(r"[a-z][a-z0-9+.-]*:|[/~]|.*[{}$<>]", re.IGNORECASE)
 
 
 class Link(NamedTuple):
@@ -25,6 +25,8 @@ class Link(NamedTuple):
 def relative_links(text: str) -> Iterator[Link]:
     """The links and images of `text` that lead to files, without their anchors and queries. What stands in code is no
     link."""
+    from markdown_it import MarkdownIt  # here, so that the plugin can say that it is missing
+
     line = 1
     for block in MarkdownIt("commonmark").enable("table").parse(text):
         if block.map is not None:  # the cells of a table have none: that of their row counts
@@ -38,6 +40,6 @@ def _in_block(tokens: list[Token] | tuple[()], line: int) -> Iterator[Link]:
             line += 1
         target = token.attrGet("href" if token.type == "link_open" else "src")
         if isinstance(target, str):
-            path = unquote(target)
+            path = unquote(re.split("[#?]", target)[0])
             if path and not _ELSEWHERE.match(path):
-                yield Link(re.split("[#?]", path)[0], line)
+                yield Link(path, line)
