@@ -53,7 +53,7 @@ FILES: dict[str, tuple[str, bytes, int | None]] = {
     "another error": ("run.bash", b"echo 'x\n", 1),
     "a script for another shell": ("run.sh", b"#!/usr/bin/env fish\nif true\nend\n", None),
     "JSON": ("a.json", b'\xef\xbb\xbf{"a": 1}', None),
-    "JSON with an error": ("a.json", b'{\n"a": 1,\n}', 3),
+    "JSON with an error": ("a.json", b'{\n"a": 1\n"b": 2}', 3),
     "JSON in another encoding": ("a.json", b'"\xe9"', 0),
     "JSON nested too deeply": ("a.json", b"[" * 100_000, 0),
     "TOML": ("a.toml", b"a = 1\n", None),

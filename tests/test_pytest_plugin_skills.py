@@ -151,6 +151,7 @@ def project(root: SkillsRoot, pytester: pytest.Pytester) -> None:
     [
         ("", ["--skills=skills"], [PDF, DOCX]),
         ("", ["--skills=skills/pdf", "--skills=skills/team"], [PDF, DOCX]),
+        ("", ["--skills=skills/pdf", "--skills=skills"], [PDF, DOCX]),
         ("", ["--skills=skills", "tests"], [TEST, PDF, DOCX]),
         ("", ["--skills=skills", PDF], [PDF]),
         ("", ["--skills=skills", "skills/team"], [DOCX]),
@@ -248,16 +249,19 @@ def test_workers_of_xdist_collect_the_same(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("ini", "argument", "message"),
     [
-        (["--skills=gone"], "*--skills: */gone is not a directory; name one that holds skills"),
-        (["--skills=skills/pdf/SKILL.md"], "*--skills: */SKILL.md is not a directory; name one that holds skills"),
-        (["-o", "skills_roots=gone"], "*skills_roots: */gone is not a directory; name one that holds skills"),
+        ("", "--skills=gone", "*--skills: */gone is not a directory; name one that holds skills"),
+        ("", "--skills=skills/pdf/SKILL.md", "*--skills: */SKILL.md is not a directory; name one that holds skills"),
+        ("skills_roots = gone", "-q", "*skills_roots: */gone is not a directory; name one that holds skills"),
     ],
 )
-def test_a_root_that_is_none_is_wrong_use(root: SkillsRoot, run: Run, arguments: list[str], message: str) -> None:
+def test_a_root_that_is_none_is_wrong_use(
+    pytester: pytest.Pytester, root: SkillsRoot, run: Run, ini: str, argument: str, message: str
+) -> None:
     root.add("pdf")
-    done = run(*arguments)
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    done = run(argument)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines([message])
 

@@ -7,7 +7,6 @@ names no paths, in the directory of the ini file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -53,18 +52,20 @@ def _directory(config: pytest.Config, where: str, root: str | Path) -> Path:
     return path
 
 
-def _add_paths(config: pytest.Config, named: Iterable[Path], configured: Iterable[Path]) -> list[Path]:
+def _add_paths(config: pytest.Config, named: list[Path], configured: list[Path]) -> list[Path]:
     """Adds the roots that pytest would not come to by itself to its paths, and returns them."""
     chosen = config.args_source is pytest.Config.ArgsSource.ARGS
+    wanted = named
     if named and not chosen:
         config.args[:] = []
     elif not chosen and config.invocation_params.dir == config.rootpath:
-        named = configured
+        wanted = configured
     given = [Path(os.path.abspath(config.invocation_params.dir / arg.partition("::")[0])) for arg in config.args]
     added = [
         root
-        for root in dict.fromkeys(named)
+        for root in dict.fromkeys(wanted)
         if not any(path.is_relative_to(root) or root.is_relative_to(path) for path in given)
+        and not any(root.is_relative_to(other) for other in wanted if other != root)
     ]
     config.args.extend(map(str, added))
     return added
