@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -83,8 +83,14 @@ def test_a_script_that_only_warns_parses_in_silence() -> None:
         assert why_broken("run.py", b"x = '\\d'\nassert (x, 'y')\n") is None
 
 
-def test_what_is_checked_is_not_run(tmp_path: os.PathLike[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_bash_reads_first_is_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "environment").write_text("fi\n")
+    monkeypatch.setenv("BASH_ENV", str(tmp_path / "environment"))
+    assert why_broken("run.sh", b"echo\n") is None
+
+
+def test_what_is_checked_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert why_broken("run.sh", b"touch ran; $(touch ran)\n") is None
     assert why_broken("run.py", b"open('ran', 'w')\n") is None
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

@@ -99,7 +99,7 @@ def test_an_info_does_not_fail_and_stands_beside_what_does(root: SkillsRoot, run
     assert [line.rpartition(" ")[2] for line in findings(done)] == ["[nested-skill]", "[broken-script]"]
 
 
-def test_what_belongs_to_no_skill_is_an_item_of_the_root(root: SkillsRoot, run: Run) -> None:
+def test_what_belongs_to_no_skill_is_an_item_of_the_root(root: SkillsRoot, run: Run, pytester: pytest.Pytester) -> None:
     root.add("pdf")
     (root.path / "gone").symlink_to("nowhere")
     root.write(os.fsdecode(b"caf\xe9/SKILL.md"), "x")
@@ -108,6 +108,8 @@ def test_what_belongs_to_no_skill_is_an_item_of_the_root(root: SkillsRoot, run: 
     done.stdout.fnmatch_lines(["skills::root FAILED*"])
     codes = [line.rpartition(" ")[2] for line in findings(done)]
     assert sorted(codes) == ["[dangling-link]", "[no-frontmatter]", "[undecodable-name]"]
+    pytester.makeini("[pytest]\nskills_roots = skills\n")
+    run().assert_outcomes(passed=1, failed=1)
 
 
 def test_skillsignore_and_the_configuration_leave_out_what_they_leave_out_everywhere(
@@ -159,6 +161,7 @@ def project(root: SkillsRoot, pytester: pytest.Pytester) -> None:
         ("", ["--skills=skills", "-k", "docx"], [DOCX]),
         ("", ["--skills=skills", "--deselect", PDF], [DOCX]),
         ("", ["--skills=skills", "--ignore=skills/pdf"], [DOCX]),
+        ("", ["--skills=skills", "--ignore=skills/pdf/SKILL.md"], [DOCX]),
         ("", [], [INNER, TEST]),
         ("skills_roots = skills\ntestpaths = tests", [], [TEST, PDF, DOCX]),
         ("skills_roots = skills", [], [PDF, INNER, DOCX, TEST]),
@@ -177,18 +180,30 @@ def test_which_items_there_are(
     assert collected(run("--collect-only", "-q", *arguments)) == expected
 
 
+@pytest.mark.usefixtures("project")
+def test_a_run_from_below_collects_no_roots_as_it_collects_no_testpaths(
+    pytester: pytest.Pytester, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytester.makeini("[pytest]\nskills_roots = skills\n")
+    monkeypatch.chdir(pytester.path / "tests")
+    assert collected(run("--collect-only", "-q")) == [TEST]
+    assert collected(run("--collect-only", "-q", "--skills=../skills/pdf")) == [PDF]
+
+
 def test_a_skill_is_found_where_pytest_would_not_look(root: SkillsRoot, run: Run, pytester: pytest.Pytester) -> None:
     """In a hidden root, and where it is called as products of a build are; and nothing else is found there."""
     hidden = SkillsRoot(pytester.path / ".claude/skills")
     hidden.add("pdf")
     root.add("build")
-    for directory in (".claude", ".claude/skills/pdf", "skills/build"):
+    (pytester.path / "dist").mkdir()
+    pytester.makeconftest("def pytest_collectstart(collector): assert collector.path.name != 'dist'\n")
+    for directory in (".claude", ".claude/skills/pdf", "skills/build", "dist"):
         (pytester.path / directory / "test_it.py").write_text("raise RuntimeError\n")
     pytester.makeini("[pytest]\nskills_roots =\n    .claude/skills\n    skills\n")
     ids = [".claude/skills/pdf/SKILL.md::pdf", "skills/build/SKILL.md::build"]
-    assert collected(run("--collect-only", "-q")) == ids
-    assert collected(run("--collect-only", "-q", "--skills=.claude/skills", "--skills=skills")) == ids
-    assert collected(run("--collect-only", "-q", *ids)) == ids
+    for arguments in ((), ("--skills=.claude/skills", "--skills=skills"), ids):
+        done = run("--collect-only", "-q", *arguments)
+        assert (collected(done), done.ret) == (ids, pytest.ExitCode.OK)
 
 
 def test_a_root_may_lie_elsewhere_and_be_a_skill_itself(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -97,7 +97,7 @@ def skills(skills_factory: SkillsFactory) -> ExpectingWorkspace:
     return skills_factory()
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Looks for what is left behind when every fixture of the test is gone, whichever was there first."""
     yield

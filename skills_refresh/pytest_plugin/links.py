@@ -27,14 +27,13 @@ def relative_links(text: str) -> Iterator[Link]:
     link."""
     from markdown_it import MarkdownIt  # here, so that the plugin can say that it is missing
 
-    line = 1
-    for block in MarkdownIt("commonmark").enable("table").parse(text):
-        if block.map is not None:  # the cells of a table have none: that of their row counts
-            line = block.map[0] + 1
-        yield from _in_block(block.children or (), line)
+    # Not told of tables, whose cells have no lines: so the rows of one are lines of a paragraph.
+    for block in MarkdownIt("commonmark").parse(text):
+        if block.children and block.map is not None:
+            yield from _in_block(block.children, block.map[0] + 1)
 
 
-def _in_block(tokens: list[Token] | tuple[()], line: int) -> Iterator[Link]:
+def _in_block(tokens: list[Token], line: int) -> Iterator[Link]:
     for token in tokens:
         if token.type in ("softbreak", "hardbreak"):
             line += 1

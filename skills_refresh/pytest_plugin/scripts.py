@@ -61,7 +61,7 @@ def _why_no_shell_script(content: bytes) -> Broken | None:
     bash = shutil.which("bash")
     if bash is None or (content.startswith(b"#!") and not _SHELLS.match(content.partition(b"\n")[0])):
         return None
-    # BASH_ENV names a file that bash would run first.
+    # BASH_ENV names a file that bash reads first, whose mistakes are not this script's.
     environment = {name: value for name, value in os.environ.items() if name != "BASH_ENV"} | {"LC_ALL": "C"}
     try:
         done = subprocess.run(

@@ -48,8 +48,6 @@ def findings_of(found: FoundSkill) -> list[Finding]:
 
 def _source(found: FoundSkill) -> bytes:
     """The bytes of `SKILL.md`; none where it is unreadable, or too large to be looked into."""
-    if found.skill is not None:
-        return found.skill.source
     file = found.files.get(SKILL_FILE)
     return b"" if file is None else _content(found.directory, file) or b""
 

@@ -8,20 +8,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..fresh_scan import scan_roots
-from ..model import Skill, SkillFile
+from ..model import SkillFile
 from ..problems import Problem
 from ..roots import resolve_roots
 from ..settings import Settings
 
 
 class FoundSkill(NamedTuple):
-    """A directory with a `SKILL.md`: its problems; its relevant files by their paths relative to it; and the skill,
-    None where it cannot be loaded."""
+    """A directory with a `SKILL.md`: its problems, and its relevant files by their paths relative to it."""
 
     directory: Path
     problems: tuple[Problem, ...]
     files: Mapping[str, SkillFile]
-    skill: Skill | None
 
 
 class FoundSkills(NamedTuple):
@@ -42,7 +40,7 @@ def scan_skills(root: Path, settings: Settings) -> FoundSkills:
         above = (directory for directory in (found.path, *found.path.parents) if directory in by_directory)
         problems[next(above, None)].append(found)
     skills = {
-        directory: FoundSkill(directory, tuple(problems[directory]), skill.files, skill.skill)
+        directory: FoundSkill(directory, tuple(problems[directory]), skill.files)
         for directory, skill in by_directory.items()
     }
     return FoundSkills(skills, tuple(problems[None]))
