@@ -195,9 +195,7 @@ def test_a_skill_is_found_where_pytest_would_not_look(root: SkillsRoot, run: Run
     hidden = SkillsRoot(pytester.path / ".claude/skills")
     hidden.add("pdf")
     root.add("build")
-    (pytester.path / "dist").mkdir()
-    pytester.makeconftest("def pytest_collectstart(collector): assert collector.path.name != 'dist'\n")
-    for directory in (".claude", ".claude/skills/pdf", "skills/build", "dist"):
+    for directory in (".claude", ".claude/skills/pdf", "skills/build"):
         (pytester.path / directory / "test_it.py").write_text("raise RuntimeError\n")
     pytester.makeini("[pytest]\nskills_roots =\n    .claude/skills\n    skills\n")
     ids = [".claude/skills/pdf/SKILL.md::pdf", "skills/build/SKILL.md::build"]
