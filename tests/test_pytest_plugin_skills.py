@@ -90,6 +90,13 @@ def test_the_second_skill_of_a_name_fails_and_is_looked_into(root: SkillsRoot, r
     assert [line.rpartition(" ")[2] for line in findings(done)] == ["[shadowed]", "[broken-link]", "[broken-script]"]
 
 
+def test_a_link_that_no_file_can_be_called_is_told(root: SkillsRoot, run: Run) -> None:
+    root.add("pdf", body=f"[long]({'x' * 300}) [empty](a%00b)\n")
+    done = run("--skills=skills")
+    done.assert_outcomes(failed=1)
+    assert [line.rpartition(" ")[2] for line in findings(done)] == ["[broken-link]", "[broken-link]"]
+
+
 def test_an_info_does_not_fail_and_stands_beside_what_does(root: SkillsRoot, run: Run) -> None:
     root.add("pdf", files={"inner/SKILL.md": "part of it"})
     run("--skills=skills").assert_outcomes(passed=1)
