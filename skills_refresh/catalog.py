@@ -7,6 +7,7 @@ stays, too, while a new skill is being read that may be the same one at another 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,6 +70,11 @@ class RootCatalog:
         """What the next catalog of this root is to begin with."""
         # The layer's skills: a bug may have stopped this catalog before the two were the same again.
         return KeptSkills(self.layer.skills, {"/".join(built.order): built for built in self._built.values()})
+
+    @property
+    def built(self) -> Collection[BuiltSkill]:
+        """Every directory with a `SKILL.md`, whether it is loaded and wins its name or not."""
+        return self._built.values()
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""

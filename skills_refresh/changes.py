@@ -64,7 +64,9 @@ def _skill_changes(old: Snapshot, new: Snapshot, names: list[str]) -> Iterable[S
                 name, "removed" if now is None else "added", _aspects_of(skill), _paths(skill, skill.files)
             )
         else:
-            yield SkillChange(name, "changed", *_difference(was, now))
+            aspects, paths = _difference(was, now)
+            if aspects:  # without any, it was changed back: another object, and the same in all that can be seen
+                yield SkillChange(name, "changed", aspects, paths)
 
 
 def _aspects_of(skill: Skill) -> tuple[Aspect, ...]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NAME_PATTERN = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 MAX_NAME_LENGTH = 64
 MAX_DESCRIPTION_LENGTH = 1_024
+MAX_COMPATIBILITY_LENGTH = 500
 # Aliases let a few hundred bytes of YAML describe billions of nodes ("billion laughs"). The largest frontmatter in
 # 2,202 real skills has under 200.
 MAX_NODES = 10_000
@@ -82,6 +83,7 @@ def parse_frontmatter(source: bytes, directory_name: str) -> tuple[Frontmatter |
     name = _name(fields.texts, directory_name, findings)
     if description is None:
         return None, findings
+    _check_compatibility(fields.texts, findings)
     return Frontmatter(name, description, fields.values, body_offset), findings
 
 
@@ -272,3 +274,10 @@ def _name(texts: Mapping[str, str], directory_name: str, findings: list[Finding]
             Finding("name-mismatch", f"the name is '{printable(name)}', the directory '{printable(directory_name)}'")
         )
     return name
+
+
+def _check_compatibility(texts: Mapping[str, str], findings: list[Finding]) -> None:
+    length = len(texts.get("compatibility", "").strip())
+    if length > MAX_COMPATIBILITY_LENGTH:
+        message = f"the compatibility has {length} characters, over {MAX_COMPATIBILITY_LENGTH}"
+        findings.append(Finding("long-compatibility", message))

@@ -60,6 +60,7 @@ CODES: dict[str, Code] = {
     "repaired-frontmatter": Code("warning", "Quote the value: other readers refuse an unquoted colon."),
     "missing-description": Code("error", "Add a description: what the skill does and when to use it."),
     "long-description": Code("warning", "Shorten the description to 1,024 characters."),
+    "long-compatibility": Code("warning", "Shorten the compatibility to 500 characters."),
     "missing-name": Code("warning", "Add a name, the same as the directory's."),
     "invalid-name": Code("warning", "Use 1 to 64 lower-case letters, digits and single hyphens."),
     "name-mismatch": Code("warning", "Give the directory and the skill the same name."),
@@ -70,6 +71,9 @@ CODES: dict[str, Code] = {
     "stale": Code("warning", "Mend SKILL.md; until then its last good version stays in use."),
     "shadowed": Code("warning", "Rename one of the two skills, or remove the one that is not wanted."),
     "nested-skill": Code("info", "It belongs to the skill above it; move it out to make it a skill of its own."),
+    # what only `pytest --skills` looks at
+    "broken-link": Code("warning", "Mend the link, or add the file; a link starts at the skill's directory."),
+    "broken-script": Code("warning", "Mend the line; what cannot parse on purpose can be left out in .skillsignore."),
 }
 
 

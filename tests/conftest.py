@@ -1,4 +1,7 @@
-"""What all tests share: a root to put skills into, workspaces on it, and waiting for a condition with a deadline."""
+"""What all tests share: workspaces, and waiting for a condition with a deadline.
+
+The root to put skills into, `skills_root`, is that of the pytest plugin, which is there when the project is installed.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,9 @@ import pytest
 from hypothesis import settings
 
 from skills_refresh import Engine, Settings, Workspace, watch
+from skills_refresh.pytest_plugin.editing import SkillsRoot, skill_text
+
+__all__ = ["DEADLINE_S", "SkillsRoot", "age", "in_private_mounts", "open_workspace", "skill_text", "wait_for"]
 
 DEADLINE_S = 10.0
 
@@ -24,31 +30,10 @@ settings.register_profile("fuzz", max_examples=600, stateful_step_count=60, dead
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
-class SkillsRoot:
-    """A directory in which a test keeps skills."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        path.mkdir(parents=True, exist_ok=True)
-
-    def add(
-        self, name: str, *, description: str = "Does it.", body: str = "Do it.\n", files: dict[str, str] | None = None
-    ) -> Path:
-        """Writes the skill `name` (which may be a path) and returns its directory."""
-        directory = self.path / name
-        self.write(f"{name}/SKILL.md", skill_text(directory.name, description, body))
-        for path, text in (files or {}).items():
-            self.write(f"{name}/{path}", text)
-        return directory
-
-    def write(self, relative: str, content: str | bytes) -> Path:
-        """Writes a file below the root, with its directories; whole at once, as editors do, so that no test depends on
-        whether somebody saw it half written."""
-        path = self.path / relative
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-        return temporary.replace(path)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tells at once what a hundred missing fixtures would tell."""
+    if not config.pluginmanager.has_plugin("skills_refresh"):
+        raise pytest.UsageError("the project's own pytest plugin is not installed: run pip install -e '.[pytest]'")
 
 
 def age(path: Path) -> None:
@@ -57,11 +42,6 @@ def age(path: Path) -> None:
     What was written just before it is read is looked at twice, and that look may find the next edit before its event.
     """
     wait_for(lambda: time.time_ns() - path.stat().st_ctime_ns > 100_000_000)
-
-
-def skill_text(name: str, description: str = "Does it.", body: str = "Do it.\n") -> str:
-    """A well-formed SKILL.md."""
-    return f"---\nname: {name}\ndescription: {description}\n---\n\n{body}"
 
 
 def wait_for(condition: Callable[[], object], what: str = "the condition", timeout: float = DEADLINE_S) -> None:
@@ -95,12 +75,6 @@ def _run_unshared(program: str, directory: Path) -> subprocess.CompletedProcess[
         return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=60, check=False)
     except FileNotFoundError:
         pytest.skip("needs the program unshare, of util-linux")
-
-
-@pytest.fixture
-def skills_root(tmp_path: Path) -> SkillsRoot:
-    """An empty root."""
-    return SkillsRoot(tmp_path / "skills")
 
 
 @pytest.fixture

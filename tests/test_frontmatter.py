@@ -63,6 +63,12 @@ def message(source: str | bytes) -> str:
         pytest.param("---\nname: [a]\ndescription: Does it.\n---\n", ["missing-name"], id="list for a name"),
         pytest.param("---\nname: docx\ndescription: Does it.\n---\n", ["name-mismatch"], id="another name"),
         pytest.param(f"---\nname: pdf\ndescription: {'x' * 1_024}\n---\n", [], id="description of 1,024 characters"),
+        pytest.param(
+            f"---\nname: pdf\ndescription: x\ncompatibility: {'x' * 501}\n---\n",
+            ["long-compatibility"],
+            id="a compatibility of 501 characters",
+        ),
+        pytest.param(f"---\nname: pdf\ndescription: x\ncompatibility: {'x' * 500}\n---\n", [], id="one of 500"),
         pytest.param(f"---\nname: pdf\ndescription: {'x' * 1_025}\n---\n", ["long-description"], id="1,025 characters"),
     ],
 )

@@ -14,6 +14,7 @@ from skills_refresh.config import KEYS, load_config
 from skills_refresh.health import CAUSES
 
 from .conftest import SkillsRoot
+from .pytest_runs import run_quickly
 
 PROJECT = Path(__file__).parents[1]
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
@@ -23,7 +24,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "def test_" in code])
+def test_the_tests_pass(code: str, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makepyfile(code)
+    run_quickly(pytester, monkeypatch).assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize("code", [code for code in blocks("python") if "def test_" not in code])
 def test_the_python_runs(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

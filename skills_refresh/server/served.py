@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 
 from ..changes import compare
 from ..health import RootHealth
@@ -88,10 +87,7 @@ class ServedWorkspace:
             self.hub.close()
 
     def _replace(self, hub: EventHub, first: Snapshot) -> None:
-        compared = compare(hub.snapshot, first, workspace=self.name, reason="config")
-        # Everything was read anew; of what is the same as before nobody need hear.
-        told = tuple(item for item in compared.changes if item.kind != "changed" or item.aspects)
-        change = replace(compared, changes=told)
+        change = compare(hub.snapshot, first, workspace=self.name, reason="config")
         hub.change(change, encode_change(change))
         hub.tell(b"".join([encode_health(health) for health in self.health()]))
 
