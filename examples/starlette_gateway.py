@@ -1,6 +1,6 @@
-"""A gateway with Starlette: run it with `uvicorn --app-dir examples starlette_gateway:app`, edit a skill, and ask again.
+"""A gateway with Starlette: `uvicorn --app-dir examples starlette_gateway:app` runs it. Edit a skill, and ask again.
 
-    curl localhost:8000/prompt         # the text for the model
+    curl localhost:8000/prompt          # the text for the model
     open http://localhost:8000/skills/  # the page
 
 Needs `pip install 'skills-refresh[serve]'`.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ pytest.importorskip("uvicorn", reason="needs the extra: pip install 'skills-refr
 from fastapi import FastAPI
 
 from skills_refresh.asgi import SkillsHost
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 _UVICORN = (sys.executable, "-m", "uvicorn", "application:app")
 _FASTAPI = """
@@ -191,3 +194,31 @@ def test_nothing_of_a_framework_is_imported_before_its_routes_are_wanted(tmp_pat
 def _output_of(program: str, directory: Path) -> str:
     done = subprocess.run([sys.executable, "-c", program], cwd=directory, capture_output=True, text=True, check=True)
     return done.stdout.strip()
+
+
+def _example(name: str, skills_root: SkillsRoot) -> Server:
+    """One of the examples, on the skills of a test."""
+    directory = skills_root.path.parent
+    shutil.copy(EXAMPLES / f"{name}.py", directory)
+    return Server(command=(sys.executable, "-m", "uvicorn", f"{name}:app"), cwd=directory, ready=False)
+
+
+def test_the_fastapi_example_tells_each_agent_what_changed_since_its_last_turn(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    with _example("fastapi_gateway", skills_root) as server:
+        server.wait_for_log("Uvicorn running on")
+        first = server.post("/turns/alice").json()
+        assert (first["changes"], "<name>pdf</name>" in first["prompt"]) == (["added pdf"], True)
+        assert server.post("/turns/alice").json() == {"version": first["version"], "changes": [], "prompt": "as before"}
+        skills_root.edit("pdf", body="Do it otherwise.\n")
+        server.post("/skills/v1/sync")
+        edited = server.post("/turns/alice").json()
+        assert (edited["changes"], edited["prompt"]) == (["changed pdf"], "as before")
+        assert server.post("/turns/bob").json()["changes"] == ["added pdf"]
+
+
+def test_the_starlette_example_answers_with_the_prompt(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    with _example("starlette_gateway", skills_root) as server:
+        server.wait_for_log("Uvicorn running on")
+        assert server.get("/prompt").text == server.get("/skills/v1/prompt").text
