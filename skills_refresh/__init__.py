@@ -13,15 +13,17 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from .client import connect
+    from .eligibility import Eligible, requires, trusted
     from .engine import Engine, watch
     from .errors import ClosedError, ConfigError, ConnectError, EngineError, ServerError, SkillsRefreshError
     from .filters import SkillFilter
     from .fresh_scan import Scan, scan
     from .health import RootHealth
     from .listeners import ListenerRegistry
-    from .model import Skill, SkillChange, SkillFile, SkillsChanged, Snapshot
+    from .model import HiddenSkill, Skill, SkillChange, SkillFile, SkillsChanged, Snapshot
     from .problems import Problem
     from .roots import Root
+    from .session import SavedSession, Session, Turn
     from .settings import Settings
     from .versions import VersionCounter
     from .workspace import Workspace
@@ -31,14 +33,19 @@ __all__ = [
     "ConfigError",
     "connect",
     "ConnectError",
+    "Eligible",
     "Engine",
     "EngineError",
+    "HiddenSkill",
     "ListenerRegistry",
     "Problem",
+    "requires",
     "Root",
     "RootHealth",
+    "SavedSession",
     "Scan",
     "ServerError",
+    "Session",
     "Settings",
     "Skill",
     "SkillChange",
@@ -47,6 +54,8 @@ __all__ = [
     "SkillsChanged",
     "SkillsRefreshError",
     "Snapshot",
+    "trusted",
+    "Turn",
     "VersionCounter",
     "Workspace",
     "__version__",
@@ -56,15 +65,17 @@ __all__ = [
 
 _MODULES = {
     "client": ("connect",),
+    "eligibility": ("Eligible", "requires", "trusted"),
     "engine": ("Engine", "watch"),
     "errors": ("ClosedError", "ConfigError", "ConnectError", "EngineError", "ServerError", "SkillsRefreshError"),
     "filters": ("SkillFilter",),
     "fresh_scan": ("Scan", "scan"),
     "health": ("RootHealth",),
     "listeners": ("ListenerRegistry",),
-    "model": ("Skill", "SkillChange", "SkillFile", "SkillsChanged", "Snapshot"),
+    "model": ("HiddenSkill", "Skill", "SkillChange", "SkillFile", "SkillsChanged", "Snapshot"),
     "problems": ("Problem",),
     "roots": ("Root",),
+    "session": ("SavedSession", "Session", "Turn"),
     "settings": ("Settings",),
     "versions": ("VersionCounter",),
     "workspace": ("Workspace",),

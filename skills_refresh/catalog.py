@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .filters import SKILL_FILE
+from .layered import Layer
+from .layers import NO_LAYER, RootLayer, shadowed
 from .model import Skill, SkillFile
 from .problems import Problem, problem
 from .settings import Settings
@@ -26,18 +28,28 @@ class _Loose(NamedTuple):
     files: dict[str, SkillFile]
 
 
+class KeptSkills(NamedTuple):
+    """What the next catalog of the same root begins with: the skills by name, as snapshots have them, and what was
+    built, by the skill's directory relative to the root."""
+
+    skills: Layer[Skill]
+    built: dict[str, BuiltSkill]
+
+
 class RootCatalog:
     """The skills of one root, one for each name. Owned by one thread; what it hands out is immutable.
 
-    `previous` is the catalog of the same root before it was opened anew: skills that are as they were there stay the
+    `previous` is what was kept of the same root before it was opened anew: skills that are as they were there stay the
     same objects, last good versions stay in use, and so do skills that were not read yet.
 
-    `skills` maps names to the skill that is first by path. `problems` and `files` are all problems, and the relevant
-    files of no loaded skill, each replaced by a new object when it differs.
+    `skills` maps names, sorted, to the skill that is first by path. `problems` and `files` are all problems, and the
+    relevant files of no loaded skill, each replaced by a new object when it differs. `layer` is all that once more, for
+    snapshots: it never changes, and another one takes its place.
     """
 
-    def __init__(self, tree: Tree, settings: Settings, previous: RootCatalog | None = None) -> None:
-        self.skills: dict[str, Skill] = {} if previous is None else dict(previous.skills)
+    def __init__(self, tree: Tree, settings: Settings, previous: KeptSkills | None = None) -> None:
+        self.layer: RootLayer = NO_LAYER if previous is None else RootLayer(previous.skills)
+        self.skills: dict[str, Skill] = dict(self.layer.skills)
         self.problems: tuple[Problem, ...] = ()
         self.files: dict[str, SkillFile] = {}
         self._tree = tree
@@ -47,13 +59,16 @@ class RootCatalog:
         self._loose: dict[str, _Loose] = {}
         self._by_name: dict[str, list[str]] = {}
         self._over_limit: frozenset[str] = frozenset()
-        # What `previous` had built, by the skill's directory relative to the root.
-        before = () if previous is None else previous._built.values()
-        self._previous = {"/".join(built.order): built for built in before}
+        self._previous = {} if previous is None else previous.built
         # The directories in which skills are being read, each with its skill's name, None where that is not known yet.
         self._coming: dict[str, str | None] = {}
         # Names in use of which no skill is left.
         self._leaving = set(self.skills)
+
+    def kept(self) -> KeptSkills:
+        """What the next catalog of this root is to begin with."""
+        # The layer's skills: a bug may have stopped this catalog before the two were the same again.
+        return KeptSkills(self.layer.skills, {"/".join(built.order): built for built in self._built.values()})
 
     def update(self, change: TreeChange) -> set[str]:
         """Builds again what `change` names; returns the names whose skill is another object now, or gone."""
@@ -76,7 +91,18 @@ class RootCatalog:
         names, shadows_differ = self._resolve(names | self._leaving)
         if others or shadows_differ or change.added or change.removed:
             self._gather()
+        self._renew_layer(names)
         return names
+
+    def _renew_layer(self, names: set[str]) -> None:
+        skills = self.layer.skills
+        if names:
+            if self.skills.keys() != skills.keys():
+                self.skills = dict(sorted(self.skills.items()))
+            skills = Layer(self.skills, skills, names)
+        elif self.problems is self.layer.problems and self.files is self.layer.files:
+            return
+        self.layer = RootLayer(skills, self.problems, self.files)
 
     def _update_loose(self, path: str) -> bool:
         directory = self._tree.directories.get(path)
@@ -172,21 +198,17 @@ class RootCatalog:
             if built.skill is None:
                 top = self._tree.directories[path]
                 files.update((self._builder.shown(top, file), entry) for file, entry in built.files.items())
-        for name, paths in self._by_name.items():
+        for paths in self._by_name.values():
             within = [path for path in paths if path not in self._over_limit]
             for path in within[1:]:
-                found.append(shadowed(self._built[path].skill, self._built[within[0]].skill, name))
+                loser, winner = self._built[path].skill, self._built[within[0]].skill
+                assert loser is not None
+                assert winner is not None
+                found.append(shadowed(loser, winner))
         if tuple(found) != self.problems:
             self.problems = tuple(found)
         if files != self.files:
-            self.files = files
-
-
-def shadowed(loser: Skill | None, winner: Skill | None, name: str) -> Problem:
-    """The problem that `loser` is not used because `winner` has the same name and comes first."""
-    assert loser is not None
-    assert winner is not None
-    return problem("shadowed", loser.location, f"the name '{name}' is taken by {winner.location}, which comes first")
+            self.files = dict(sorted(files.items()))
 
 
 def _loose_files(built: BuiltSkill | None) -> dict[str, SkillFile] | None:

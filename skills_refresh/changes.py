@@ -10,15 +10,18 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .filters import SKILL_FILE
+from .layered import LayeredMapping, differing_names
 from .model import ASPECTS, Aspect, Kind, Reason, Skill, SkillChange, SkillFile, SkillsChanged, Snapshot
+from .prompt import prompt_parts_differ
 
-_NOTHING = Snapshot(0, 0, {}, (), {})
+_NOTHING = Snapshot(0, 0, LayeredMapping(()), tuple, LayeredMapping(()))
 
 
 def compare(before: Snapshot | None, after: Snapshot, *, workspace: str, reason: Reason) -> SkillsChanged:
     """Everything that differs from `before` to `after`; a fresh start where `before` is None."""
     old = _NOTHING if before is None else before
-    changes = [*_skill_changes(old, after), *_other_changes(old, after)]
+    names = differing_names(old.skills, after.skills)
+    changes = [*_skill_changes(old, after, names), *_other_changes(old, after, names)]
     return SkillsChanged(workspace, reason, tuple(changes), after, before)
 
 
@@ -27,21 +30,32 @@ def merge(earlier: SkillsChanged, later: SkillsChanged) -> SkillsChanged:
     return compare(earlier.before, later.snapshot, workspace=later.workspace, reason=later.reason)
 
 
-def _differing_names(old: Snapshot, new: Snapshot) -> list[str]:
-    if len(old.skills) == len(new.skills):
-        # The usual case, an edit: both are sorted by name, so the same skills stand side by side. Looking each one up
-        # takes ten times as long, which is what an edit to one of 10,000 skills would cost most.
-        pairs = zip(old.skills.values(), new.skills.values(), strict=True)
-        differing = [(was.name, now.name) for was, now in pairs if was is not now]
-        if all(was == now for was, now in differing):
-            return [now for _, now in differing]
-    before, after = old.skills_dict(), new.skills_dict()
-    names = before.keys() ^ after.keys()
-    return sorted(names.union(name for name, skill in after.items() if before.get(name) is not skill))
+def tells_anything(change: SkillsChanged) -> bool:
+    """Whether anything but the version differs: a server that was started again gives the same skills a new one."""
+    before, after = change.before, change.snapshot
+    return before is None or bool(change.changes) or problems_differ(before, after) or hidden_differ(before, after)
 
 
-def _skill_changes(old: Snapshot, new: Snapshot) -> Iterable[SkillChange]:
-    for name in _differing_names(old, new):
+def problems_differ(before: Snapshot, after: Snapshot) -> bool:
+    """Whether other problems are told. Where they were told to be the same, none are made for it."""
+    return before.find_problems is not after.find_problems and before.problems != after.problems
+
+
+def hidden_differ(before: Snapshot, after: Snapshot) -> bool:
+    """Whether other skills are hidden, or for other reasons."""
+    return bool(differing_names(before.hidden, after.hidden))
+
+
+def prompt_differs(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the text of `prompt()` is another one. Only skills that differ are looked at, and no text is made."""
+    if before.prompt_version == after.prompt_version:
+        return False
+    pairs = [(before.skills.get(name), after.skills.get(name)) for name in differing_names(before.skills, after.skills)]
+    return any(prompt_parts_differ(was, now) for was, now in pairs)
+
+
+def _skill_changes(old: Snapshot, new: Snapshot, names: list[str]) -> Iterable[SkillChange]:
+    for name in names:
         was, now = old.skills.get(name), new.skills.get(name)
         if was is None or now is None:
             skill = now or was
@@ -79,27 +93,24 @@ def _paths(skill: Skill, files: Iterable[SkillFile]) -> tuple[Path, ...]:
     return tuple(skill.directory / file.path for file in files)
 
 
-def _other_changes(old: Snapshot, new: Snapshot) -> Iterable[SkillChange]:
-    """Changes to relevant files that belong to no skill, neither before nor after."""
-    if old.files is new.files:
-        return
-    # A file that left a skill, or came into one, is told with that skill.
-    was_in_skills = _skill_paths(old) if new.files.keys() - old.files.keys() else frozenset()
-    now_in_skills = _skill_paths(new) if old.files.keys() - new.files.keys() else frozenset()
+def _other_changes(old: Snapshot, new: Snapshot, names: list[str]) -> Iterable[SkillChange]:
+    """Changes to relevant files that belong to no skill, before or after; `names` are of skills that differ."""
     found: dict[Kind, list[str]] = {"added": [], "changed": [], "removed": []}
-    for path, file in new.files.items():
-        if path not in old.files:
-            if path not in was_in_skills:
-                found["added"].append(path)
-        elif old.files[path] != file:
-            found["changed"].append(path)
-    found["removed"].extend(path for path in old.files if path not in new.files and path not in now_in_skills)
+    for path in differing_names(old.files, new.files):
+        kind: Kind = "added" if path not in old.files else "removed" if path not in new.files else "changed"
+        found[kind].append(path)
+    # A file that left a skill, or came into one, is told with that skill.
+    if found["added"]:
+        was_in_skills = _skill_paths(old, names)
+        found["added"] = [path for path in found["added"] if path not in was_in_skills]
+    if found["removed"]:
+        now_in_skills = _skill_paths(new, names)
+        found["removed"] = [path for path in found["removed"] if path not in now_in_skills]
     for kind, paths in found.items():
         if paths:
-            yield SkillChange(None, kind, ("files",), tuple(Path(path) for path in sorted(paths)))
+            yield SkillChange(None, kind, ("files",), tuple(Path(path) for path in paths))
 
 
-def _skill_paths(snapshot: Snapshot) -> frozenset[str]:
-    return frozenset(
-        os.path.join(skill.location.parent, file.path) for skill in snapshot.skills.values() for file in skill.files
-    )
+def _skill_paths(snapshot: Snapshot, names: list[str]) -> frozenset[str]:
+    skills = [skill for name in names if (skill := snapshot.skills.get(name)) is not None]
+    return frozenset(os.path.join(skill.directory, file.path) for skill in skills for file in skill.files)

@@ -12,8 +12,8 @@ from collections.abc import Collection, Iterable
 
 from .clock import Clock
 from .directory import Directory
+from .directory_index import DirectoryIndex
 from .health import Cause, EngineHealth
-from .opening import is_below
 from .watched_root import WatchedRoot
 from .watching.base import Batch, Watcher
 from .watching.limits import free_descriptors
@@ -33,12 +33,14 @@ DEATHS_WITHIN_S = 10.0
 
 
 class Coverage:
-    """Decides how each directory of the roots is covered, and has `watcher` do it. Owned by one thread."""
+    """Decides how each directory of the roots is covered, and has `watcher` do it. `index` says which roots know it.
+    Owned by one thread."""
 
-    def __init__(self, watcher: Watcher, clock: Clock, health: EngineHealth) -> None:
+    def __init__(self, watcher: Watcher, clock: Clock, health: EngineHealth, index: DirectoryIndex) -> None:
         self._watcher = watcher
         self._clock = clock
         self._health = health
+        self._index = index
         self._mounts = MountTable(clock=clock.monotonic)
         self._chosen: dict[str, Cause] = {}
         self._deaths: deque[float] = deque(maxlen=MANY_DEATHS)
@@ -100,11 +102,6 @@ class Coverage:
         self._plan_retry()
         return again
 
-    def reconsider(self, watched: WatchedRoot) -> set[str]:
-        """Covers anew what is polled by choice in `watched`, when another root that wanted that is gone."""
-        known = watched.tree.directories if watched.tree is not None else {}
-        return self.cover(watched, [path for path in self._chosen if path in known])
-
     @property
     def polled(self) -> dict[str, Cause]:
         """The directories that are polled, each with why."""
@@ -160,12 +157,11 @@ class Coverage:
         undecodable = watched.tree.undecodable if watched.tree is not None else set()
         devices = {directory.device for directory in directories}
         by_device = {device: self._choose_for_device(watched, device) for device in devices}
-        if not undecodable and not any(by_device.values()) and not watched.polled_below:
-            return {}
         causes: dict[str, Cause] = {}
         for directory in directories:
             path = directory.path
-            shared = any(is_below(path, base) for base in watched.polled_below)
+            # What is shared with a root that is always polled is polled.
+            shared = any(other.poll for other in self._index.roots_of(path))
             cause = "undecodable-name" if path in undecodable else by_device[directory.device]
             causes[path] = cause or ("configured" if shared else "")
         return {path: cause for path, cause in causes.items() if cause}

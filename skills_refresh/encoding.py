@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
+from .changes import hidden_differ, problems_differ
 from .escaping import printable
+from .freezing import plain
 from .health import RootHealth
 from .model import Skill, SkillsChanged, Snapshot
 from .problems import Problem
@@ -57,19 +59,32 @@ def skill_details_json(skill: Skill) -> JsonObject:
 
 
 def snapshot_json(snapshot: Snapshot) -> JsonObject:
-    """A snapshot's digest, skills and problems."""
+    """A snapshot's digest, skills and problems, and what is hidden, if anything is."""
     return {
         "digest": snapshot.digest,
         "skills": [skill_json(skill) for skill in snapshot.skills.values()],
         "problems": problems_json(snapshot.problems),
+        **hidden_json(snapshot),
+    }
+
+
+def hidden_json(snapshot: Snapshot) -> JsonObject:
+    """`hidden`: the skills that are hidden, each with its reason; nothing where there are none."""
+    if not snapshot.hidden:
+        return {}
+    return {
+        "hidden": [
+            {"name": name, "location": path_json(hidden.skill.location), "reason": hidden.reason}
+            for name, hidden in snapshot.hidden.items()
+        ]
     }
 
 
 def complete_json(snapshot: Snapshot, since: Snapshot | None) -> JsonObject:
     """All that a snapshot holds, to be made again elsewhere; with `since`, an earlier one, only the skills that differ
-    from those there, and the names of those that are gone."""
+    from those there, and the names of those that are gone. `hidden`, if any are, tells all of them."""
     known = {} if since is None else since.skills
-    return {
+    encoded: JsonObject = {
         "version": snapshot.version,
         "prompt_version": snapshot.prompt_version,
         "digest": snapshot.digest,
@@ -81,6 +96,11 @@ def complete_json(snapshot: Snapshot, since: Snapshot | None) -> JsonObject:
         ],
         "files": {path: list(file) for path, file in snapshot.files.items()},
     }
+    if snapshot.hidden:
+        encoded["hidden"] = [
+            {"skill": _complete_skill(hidden.skill), "reason": hidden.reason} for hidden in snapshot.hidden.values()
+        ]
+    return encoded
 
 
 def _complete_skill(skill: Skill) -> JsonObject:
@@ -111,11 +131,12 @@ def ready_json(snapshot: Snapshot, roots: Iterable[RootHealth]) -> JsonObject:
         "skills": len(snapshot.skills),
         "roots": [health_json(health) for health in roots],
         "problems": problems_json(snapshot.problems),
+        **hidden_json(snapshot),
     }
 
 
 def changed_json(change: SkillsChanged) -> JsonObject:
-    """One change; `problems` is there only when they differ from those before."""
+    """One change; `problems` and `hidden` are there only when they differ from those before."""
     encoded: JsonObject = {
         "type": "changed",
         "version": change.version,
@@ -133,20 +154,15 @@ def changed_json(change: SkillsChanged) -> JsonObject:
             for item in change.changes
         ],
     }
-    if change.before is None or change.before.problems != change.snapshot.problems:
+    if change.before is None or problems_differ(change.before, change.snapshot):
         encoded["problems"] = problems_json(change.snapshot.problems)
+    if change.before is None:
+        encoded |= hidden_json(change.snapshot)
+    elif hidden_differ(change.before, change.snapshot):
+        encoded |= {"hidden": [], **hidden_json(change.snapshot)}
     return encoded
 
 
 def health_line_json(health: RootHealth) -> JsonObject:
     """A root whose mode or reason has changed."""
     return {"type": "health", **health_json(health)}
-
-
-def plain(value: object) -> object:
-    """Frontmatter as plain lists and dictionaries."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return value

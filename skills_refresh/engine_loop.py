@@ -7,13 +7,15 @@ then or when events may have been lost, at everything.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
+from .attachments import Attachments
+from .audience import Audience
+from .audit_schedule import AuditSchedule
 from .clock import Clock
 from .debounce import STEP_S, Debounce
 from .doubt import Doubt
-from .errors import ClosedError, EngineError
+from .errors import EngineError
 from .files_digest import files_digest
 from .model import Reason
 from .publisher import Publisher
@@ -24,6 +26,8 @@ from .workspace import Workspace
 
 # What only an audit can find must be right within 15 s. An audit of 1,000 skills takes 20 to 25 ms.
 AUDIT_S = 14.3
+# Audits end a turn after so long, so that an event waits no longer; the next turn goes on with them.
+AUDIT_SLICE_S = 0.010
 # Directories that cannot be watched are looked at this often, and so are the roots' own paths: a missing root must be
 # found within 2 s of its coming.
 POLL_S = 1.5
@@ -40,15 +44,20 @@ LOOK_TWICE_S = 0.030
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 30.0
 
-_log = logging.getLogger("skills_refresh")
-
 
 class EngineLoop:
-    """The state and the timing of one engine. Owned by its thread."""
+    """The state and the timing of one engine. Owned by its thread.
+
+    `attachments` are the workspaces, with the roots that they hold.
+    """
 
     def __init__(self, reconciler: Reconciler, waker: Waker, clock: Clock, *, is_closing: Callable[[], bool]) -> None:
-        self._publishers: dict[Workspace, Publisher] = {}
+        self._audience = Audience()
         self._reconciler = reconciler
+        self._audits = AuditSchedule(AUDIT_S)
+        self.attachments = Attachments(
+            reconciler, self._audience, self._audits, clock, read_roots=lambda: self._publish_all("audit")
+        )
         self._waker = waker
         self._clock = clock
         self._is_closing = is_closing
@@ -65,7 +74,6 @@ class EngineLoop:
         self._names_lost = False
         self._unfinished: Reason | None = None
         self._reopen_at: float | None = None
-        self._told: dict[WatchedRoot, tuple[str, str]] = {}
 
     # -- turns ------------------------------------------------------------------------------------------------------
 
@@ -86,7 +94,7 @@ class EngineLoop:
         if self._debounce.pending:
             if now >= self._debounce.ready_at():
                 self._publish("watch")
-        elif self._reconciler.pending:
+        elif self._reconciler.pending and not self._audits.is_due(now):
             self._publish(self._unfinished or "audit")
         if self._polled_since is not None:
             self._plan_poll(self._polled_since)
@@ -112,53 +120,44 @@ class EngineLoop:
 
     # -- what requests ask for --------------------------------------------------------------------------------------
 
-    def attach(self, workspace: Workspace) -> None:
-        """Opens the roots of `workspace` and publishes its first snapshot."""
-        roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
-        try:
-            self._publish_all("roots")
-        except BaseException:
-            for watched in roots:
-                self._reconciler.release(watched)
-                self._told.pop(watched, None)
-            raise
-        for watched in roots:
-            if watched.users == 1:  # it was opened just now
-                watched.next_audit = self._clock.monotonic() + AUDIT_S
-        publisher = self._publishers[workspace] = Publisher(workspace, roots, self._clock)
-        publisher.start()
-        workspace._tell_health()
-
-    def detach(self, workspace: Workspace) -> None:
-        """Lets go of the roots of `workspace`."""
-        publisher = self._publishers.pop(workspace, None)
-        for watched in () if publisher is None else publisher.roots:
-            self._reconciler.release(watched)
-            if watched.users == 0:
-                self._told.pop(watched, None)
-
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> None:
-        """Compares the roots of `workspace` with the disk, by listing them anew or by `stat` alone."""
-        for watched in self._roots_of(workspace):
+        """Compares the roots of `workspace` with the disk by `stat` alone; with `read_all`, by listing them anew, and
+        asks its checks of eligibility again."""
+        publisher = self.attachments.publisher_of(workspace)
+        self._compare(publisher.roots, reason, read_all=read_all, ask_again=[publisher] if read_all else [])
+
+    def bump(self, reason: Reason) -> None:
+        """Lists all roots anew, and asks all checks of eligibility again."""
+        roots, publishers = tuple(self._reconciler.roots.values()), self._audience.publishers()
+        self._compare(roots, reason, read_all=True, ask_again=publishers)
+
+    def invalidate(self, workspace: Workspace) -> None:
+        """Asks the checks of eligibility of `workspace` again about every skill, and publishes if an answer differs."""
+        publisher = self.attachments.publisher_of(workspace)
+        publisher.ask_again()
+        publisher.publish({}, "manual")
+
+    def files_digest(self, workspace: Workspace) -> str:
+        """The digest over the files that are known below the roots of `workspace`."""
+        return files_digest([watched.tree for watched in self.attachments.publisher_of(workspace).roots])
+
+    def _compare(
+        self, roots: Collection[WatchedRoot], reason: Reason, *, read_all: bool, ask_again: Collection[Publisher]
+    ) -> None:
+        for watched in roots:
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
+        for publisher in ask_again:
+            publisher.ask_again()
         self._publish_all(reason)
-        failing = next((watched for watched in self._roots_of(workspace) if watched.failing), None)
+        for publisher in ask_again:  # those whom nothing else concerned
+            publisher.publish({}, reason)
+        failing = next((watched for watched in roots if watched.failing), None)
         if failing is not None:
             raise EngineError(
                 f"{failing.root.path}: the engine hit a bug, see the log; it is read again soon: try then"
             )
-
-    def files_digest(self, workspace: Workspace) -> str:
-        """The digest over the files that are known below the roots of `workspace`."""
-        return files_digest([watched.tree for watched in self._roots_of(workspace)])
-
-    def _roots_of(self, workspace: Workspace) -> tuple[WatchedRoot, ...]:
-        publisher = self._publishers.get(workspace)
-        if publisher is None:
-            raise ClosedError("this workspace is not open: start it first, or make a new one")
-        return publisher.roots
 
     # -- looking ----------------------------------------------------------------------------------------------------
 
@@ -168,6 +167,7 @@ class EngineLoop:
         if now >= self._next_round:
             self._next_round = now + self._round_s
             self._round_s = min(2 * self._round_s, POLL_S)
+            self.attachments.let_go_of_the_unused(now)
             reconciler.look_at_roots()
             polls = reconciler.polls
             reconciler.mend_coverage(quiet=not self._debounce.pending)
@@ -179,25 +179,29 @@ class EngineLoop:
         self._doubt.heard(now, reconciler.events - self._events, behind=reconciler.behind)
         self._events, reconciler.behind = reconciler.events, False
         audit_at = self._doubt.audit_at(storm=self._debounce.pending)
-        doubtful = audit_at is not None and now >= audit_at
-        for watched in reconciler.roots.values():
-            if doubtful or now >= watched.next_audit:
-                watched.next_audit = now + AUDIT_S
-                reconciler.audit(watched, rearm=True)
-        if doubtful:
+        if audit_at is not None and now >= audit_at:
+            self._audits.hurry(now)
             self._doubt.dispelled(now)
+        self._audit_what_is_due(now)
         if self._reopen_at is not None and now >= self._reopen_at:
             self._reopen_at = None
             reconciler.reopen_failed()
         if reconciler.racy and now >= self._look_twice_at:
             reconciler.look_twice()
 
+    def _audit_what_is_due(self, now: float) -> None:
+        """Audits for as long as a slice lasts."""
+        while (watched := self._audits.take(now)) is not None:
+            self._reconciler.audit(watched, rearm=True)
+            if self._clock.monotonic() >= now + AUDIT_SLICE_S:
+                break
+
     def _until_due(self) -> float:
         """Seconds until something is to be done, if nothing happens before."""
-        if self._reconciler.pending and not self._debounce.pending:
-            return 0.0
         now = self._clock.monotonic()
-        due = [self._next_round - now, *(watched.next_audit - now for watched in self._reconciler.roots.values())]
+        if self._audits.is_due(now) or (self._reconciler.pending and not self._debounce.pending):
+            return 0.0
+        due = [self._next_round - now, self._audits.next_at - now]
         if self._reconciler.polls:
             due.append(self._next_poll - now)
         audit_at = self._doubt.audit_at(storm=self._debounce.pending)
@@ -232,18 +236,18 @@ class EngineLoop:
         # What an event told, too, is not for an audit to claim.
         told = self._debounce.pending or self._reconciler.gather()
         self._debounce.take()
-        names, reason = self._reconciler.reconcile("watch" if told and reason == "audit" else reason)
+        reason = "watch" if told and reason == "audit" else reason
+        names, reasons = self._reconciler.reconcile()
         names_lost, self._names_lost = self._names_lost, False
-        for publisher in tuple(self._publishers.values()):
-            if names_lost:
-                publisher.publish_all(reason)
-            else:
-                publisher.publish(names, reason)
+        if names_lost:
+            self._audience.publish_all(reason)
+        else:
+            self._audience.publish(names, reason, reasons)
         if self._reconciler.vanished:
             self._reconciler.vanished = False
             self._round_s = SOON_S
             self._next_round = self._clock.monotonic() + SOON_S
-        self._unfinished = reason if self._reconciler.pending else None
+        self._unfinished = next(iter(reasons.values()), reason) if self._reconciler.pending else None
         if self._reconciler.racy:
             self._look_twice_at = self._clock.monotonic() + LOOK_TWICE_S
         if self._reconciler.failed:
@@ -251,26 +255,11 @@ class EngineLoop:
                 self._reopen_at = self._clock.monotonic() + self._pause
                 self._pause = min(2 * self._pause, LONGEST_PAUSE_S)
         elif not self._reconciler.pending:
-            self._reconciler.health.failing = False
+            self._reconciler.all_is_well()
             self._pause = FIRST_PAUSE_S
         self._tell_health()
         self._debounce.looked_away(self._clock.monotonic() - began)
 
     def _tell_health(self) -> None:
-        for watched in self._reconciler.roots.values():
-            self._log_health(watched)
-        for workspace in tuple(self._publishers):  # a health listener may close its workspace
-            workspace._tell_health()
-
-    def _log_health(self, watched: WatchedRoot) -> None:
-        """One line when it changes, and none while it stays."""
-        health = watched.health()
-        now, before = (health.mode, health.reason), self._told.get(watched)
-        self._told[watched] = now
-        if now == before or (before is None and health.mode in ("native", "missing")):
-            return
-        if health.mode == "native":
-            _log.info("%s is watched natively again", health.path)
-        else:
-            level = logging.INFO if health.reason == "configured" else logging.WARNING
-            _log.log(level, "%s: %s (%s): %s. %s", health.path, health.mode, health.reason, health.message, health.cure)
+        untold, self._reconciler.untold = self._reconciler.untold, set()
+        self._audience.tell_health(untold)

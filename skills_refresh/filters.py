@@ -12,7 +12,7 @@ import os
 import re
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from watchfiles import BaseFilter, Change
 
@@ -49,6 +49,17 @@ EXCLUDED_SUFFIX = ".egg-info"
 EXCLUDED_IN_SKILL = frozenset("build dist target out vendor env coverage".split())
 
 
+class _Rules(NamedTuple):
+    """What all filters of the same settings share; with 1,000 roots that is 8 kB for each. `patterns` are those of
+    `spec`, `verdicts` what was decided of names."""
+
+    extensions: frozenset[str]
+    names: frozenset[str]
+    patterns: tuple[str, ...]
+    spec: GitIgnoreSpec | None
+    verdicts: dict[str, str | None]
+
+
 class SkillFilter(BaseFilter):
     """Decides which paths below some roots matter to skills.
 
@@ -75,12 +86,8 @@ class SkillFilter(BaseFilter):
     ) -> None:
         super().__init__()
         self._roots = tuple(os.path.abspath(os.path.expanduser(root)) for root in roots) or (os.path.abspath(os.sep),)
-        self._extensions = EXTENSIONS.union(_normal_extension(extension) for extension in _several(extensions))
-        self._names = NAMES.union(_several(names))
-        # Without lines that say nothing, so that the number of a match is the number of its line.
-        self._patterns = tuple(line for line in _several(patterns) if line.strip() and not line.startswith("#"))
-        self._spec = _compile(self._patterns)
-        self._verdicts: dict[str, str | None] = {}
+        self._rules = _make_rules(tuple(_several(extensions)), tuple(_several(names)), tuple(_several(patterns)))
+        self._spec, self._patterns = self._rules.spec, self._rules.patterns
 
     def why_pruned(self, directory: str, *, in_skill: bool) -> str | None:
         """The rule by which `directory` (relative to its root, forward slashes) is left out, or None.
@@ -106,20 +113,21 @@ class SkillFilter(BaseFilter):
                 return "hidden"
         elif name.startswith("."):
             return "hidden"
+        verdicts = self._rules.verdicts
         try:
-            return self._verdicts[name]
+            return verdicts[name]
         except KeyError:
             why = self._judge_name(name)
-        if len(self._verdicts) >= REMEMBERED_NAMES:
-            self._verdicts.clear()
-        self._verdicts[name] = why
+        if len(verdicts) >= REMEMBERED_NAMES:
+            verdicts.clear()
+        verdicts[name] = why
         return why
 
     def _judge_name(self, name: str) -> str | None:
-        if name in self._names:
+        if name in self._rules.names:
             return None
         stem, dot, extension = name.rpartition(".")
-        if stem and dot and "." + extension.lower() in self._extensions:
+        if stem and dot and "." + extension.lower() in self._rules.extensions:
             return None
         return "extension not allowed"
 
@@ -216,6 +224,16 @@ def ignore_file_patterns(root: str) -> tuple[str, ...]:
     if entry.data is None or len(lines) > MAX_IGNORE_LINES:
         raise ConfigError(f"has over {MAX_IGNORE_BYTES:,} bytes or {MAX_IGNORE_LINES:,} lines; leave out larger parts")
     return tuple(lines)
+
+
+# Roots with a `.skillsignore` have rules of their own, and most engines have few of those.
+@lru_cache(64)
+def _make_rules(extensions: tuple[str, ...], names: tuple[str, ...], patterns: tuple[str, ...]) -> _Rules:
+    # Without lines that say nothing, so that the number of a match is the number of its line.
+    patterns = tuple(line for line in patterns if line.strip() and not line.startswith("#"))
+    return _Rules(
+        EXTENSIONS.union(map(_normal_extension, extensions)), NAMES.union(names), patterns, _compile(patterns), {}
+    )
 
 
 def _several(values: Iterable[str]) -> Iterable[str]:

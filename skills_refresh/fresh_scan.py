@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from .files_digest import files_digest
 from .filters import check_settings
+from .layers import NO_LAYER
 from .model import Snapshot
 from .resolution import Resolver
 from .roots import Root, Roots, resolve_roots
@@ -40,8 +41,8 @@ def scan_roots(roots: tuple[Root, ...], settings: Settings) -> tuple[Snapshot, l
     for watched in opened:
         _, found = watched.open()
         names |= found
-    catalogs = [watched.catalog for watched in opened if watched.catalog is not None]
-    problems = tuple(found for watched in opened for found in watched.problems)
-    snapshot = Resolver().next_snapshot(None, catalogs, names, problems, VersionCounter().next)
+    layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in opened)
+    problems = tuple(watched.problems for watched in opened)
+    snapshot = Resolver().next_snapshot(None, layers, names, problems, VersionCounter().next)
     assert snapshot is not None, "without a snapshot before it, there always is a next one"
     return snapshot, opened

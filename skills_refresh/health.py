@@ -25,6 +25,7 @@ Cause = Literal[
     "missing",
     "not-a-directory",
     "stale",  # the server that a client follows cannot be reached, or says what cannot be right
+    "idle",  # nobody used the workspace for as long as it has to live
     "closed",  # the workspace was closed, or this process is the child of a fork
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
@@ -71,3 +72,11 @@ class EngineHealth:
     instances_replaced: int = 0
     failures: int = 0
     failing: bool = False
+
+
+def unwatched(health: tuple[RootHealth, ...], reason: Cause, message: str) -> tuple[RootHealth, ...]:
+    """How the same roots fare when a workspace holds them no longer, for `reason`."""
+    return tuple(
+        root._replace(mode="degraded", reason=reason, message=message, cure="", watched_dirs=0, polled_dirs=0)
+        for root in health
+    )

@@ -1,7 +1,7 @@
 """`ListenerRegistry`: every listener is told of every change, and none can hurt another.
 
-Each listener has a queue of its own. It is called by one call at a time, on a thread that exists only while there is
-something to tell it, so a listener that blocks holds back nobody but itself. A queue that is full merges its newest two
+Each listener has a queue of its own. It is called by one call at a time, on one of the threads of `Callers`, so a
+listener that blocks holds back nobody but itself. A queue that is full merges its newest two
 changes: what falls behind still hears everything that differs.
 """
 
@@ -16,9 +16,9 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from .changes import compare, merge
+from .callers import Callers
+from .changes import compare, merge, tells_anything
 from .model import Reason, SkillsChanged, Snapshot
-from .signals import unblock_wake_signal
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop
@@ -35,14 +35,19 @@ _log = logging.getLogger("skills_refresh")
 
 
 class ListenerRegistry:
-    """The listeners of the workspace called `workspace`. All methods are safe from any thread, listeners included."""
+    """The listeners of the workspace called `workspace`. All methods are safe from any thread, listeners included.
+    `callers` are the threads that call them, shared with other workspaces."""
 
-    def __init__(self, workspace: str = "") -> None:
+    def __init__(self, workspace: str = "", callers: Callers | None = None) -> None:
         self._workspace = workspace
+        self._callers = callers or Callers()
         self._lock = threading.Lock()
         self._subscriptions: tuple[_Subscription, ...] = ()
         self._history: deque[Snapshot] = deque(maxlen=MAX_HISTORY)
         self._failures = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._subscriptions)
 
     @property
     def failures(self) -> int:
@@ -56,18 +61,18 @@ class ListenerRegistry:
     def subscribe(self, listener: Listener, *, since: int | None = None, name: str | None = None) -> Callable[[], None]:
         """Calls `listener` with each `SkillsChanged` from now on; returns a function that ends it.
 
-        It is called on a thread of its own. What a coroutine function returns is run on the event loop that is running
-        now, or, without one, on a loop made for the call.
+        It is called on a thread that is neither the engine's nor the caller's. What a coroutine function returns is run
+        on the event loop that is running now, or, without one, on a loop made for the call.
         With `since`, a version, it is first told all that differs since then; where that is too long ago, its first
         change is a fresh start (`previous` is None) that tells every skill as added. `name` stands in logs.
 
         The function returned is safe to call anywhere, inside of the listener too, and more than once.
         """
-        subscription = _Subscription(listener, name or _name_of(listener), self._count_failure)
+        subscription = _Subscription(listener, name or _name_of(listener), self._callers, self._count_failure)
         with self._lock:
             missed = self._missed(since)
             self._subscriptions = (*self._subscriptions, subscription)
-            if missed is not None and _tells_anything(missed):
+            if missed is not None and tells_anything(missed):
                 subscription.deliver(missed)
 
         def unsubscribe() -> None:
@@ -85,7 +90,7 @@ class ListenerRegistry:
             self._history.append(snapshot)
             if self._subscriptions:
                 change = compare(before, snapshot, workspace=self._workspace, reason=reason)
-                if not _tells_anything(change):
+                if not tells_anything(change):
                     return
                 for subscription in self._subscriptions:
                     subscription.deliver(change)
@@ -105,24 +110,34 @@ class ListenerRegistry:
         self._lock = threading.Lock()
         self._subscriptions = ()
 
+    def snapshot_at(self, version: int) -> Snapshot | None:
+        """The snapshot that was published with `version`, where that is not too long ago."""
+        with self._lock:
+            return self._find(version)
+
+    def _find(self, version: int) -> Snapshot | None:
+        return next((snapshot for snapshot in self._history if snapshot.version == version), None)
+
     def _missed(self, since: int | None) -> SkillsChanged | None:
         if since is None or not self._history or since == self._history[-1].version:
             return None
-        before = next((snapshot for snapshot in self._history if snapshot.version == since), None)
-        return compare(before, self._history[-1], workspace=self._workspace, reason="manual")
+        return compare(self._find(since), self._history[-1], workspace=self._workspace, reason="manual")
 
 
 class _Subscription:
-    """One listener, its queue, and the thread that calls it while the queue is not empty."""
+    """One listener, its queue, and the thread that calls it just now, if one does."""
 
-    def __init__(self, listener: Listener, name: str, on_failure: Callable[[], None]) -> None:
+    def __init__(self, listener: Listener, name: str, callers: Callers, on_failure: Callable[[], None]) -> None:
         self._listener = listener
+        self._callers = callers
         self._on_failure = on_failure
         self._name = name
         self._loop = _running_loop()
         self._lock = threading.Lock()
         self._queue: deque[SkillsChanged] = deque()
+        self._is_due = False
         self._thread: threading.Thread | None = None
+        self._over: threading.Event | None = None
         self._call: Future[None] | None = None
         self._ended = False
 
@@ -134,17 +149,12 @@ class _Subscription:
                 self._queue[-1] = merge(self._queue[-1], change)
             else:
                 self._queue.append(change)
-            if self._thread is None:
-                self._start()
-
-    def _start(self) -> None:
-        thread = threading.Thread(target=self._run, name=f"skills-refresh {self._name}", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # the process has as many threads as it may; the next change tries again
-            _log.exception("listener %s cannot be called now", self._name)
-        else:
-            self._thread = thread
+            if not self._is_due:
+                try:
+                    self._callers.call(self._run)
+                    self._is_due = True
+                except RuntimeError:  # the process has as many threads as it may; the next change tries again
+                    _log.exception("listener %s cannot be called now", self._name)
 
     def end(self) -> None:
         with self._lock:
@@ -155,26 +165,29 @@ class _Subscription:
             call.cancel()
 
     def join(self, timeout: float) -> None:
-        thread = self._thread
-        if thread is None or thread is threading.current_thread() or _is_on(self._loop):
-            return
-        thread.join(max(timeout, 0.0))
-        if thread.is_alive():
+        with self._lock:
+            if self._thread in (None, threading.current_thread()) or _is_on(self._loop):
+                return
+            over = self._over = self._over or threading.Event()
+        if not over.wait(max(timeout, 0.0)):
             _log.warning("listener %s is still running after its workspace was closed", self._name)
 
     def _run(self) -> None:
-        unblock_wake_signal()
+        with self._lock:
+            self._thread = threading.current_thread()
         while True:
             with self._lock:
                 if not self._queue:
-                    self._thread = None
+                    self._thread, self._is_due = None, False
+                    if self._over is not None:
+                        self._over.set()
                     return
                 change = self._queue.popleft()
             try:
                 self._tell(change)
             except BaseException:  # even SystemExit: this thread is ours, and the next change must be told
                 if self._ended:
-                    return
+                    continue
                 self._on_failure()
                 _log.exception("listener %s failed on version %d", self._name, change.version)
 
@@ -200,11 +213,6 @@ class _Subscription:
         finally:
             with self._lock:
                 self._call = None
-
-
-def _tells_anything(change: SkillsChanged) -> bool:
-    """Whether anything but the version differs: a server that was started again gives the same skills a new one."""
-    return change.before is None or bool(change.changes) or change.before.problems != change.snapshot.problems
 
 
 async def _wait_for(answer: Awaitable[None]) -> None:

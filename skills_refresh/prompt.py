@@ -43,6 +43,8 @@ def _element(text: str) -> str:
     return escape(text, quote=False)
 
 
-def prompt_fields(skill: Listed) -> tuple[str, str, Path]:
-    """What of a skill the prompt depends on: while these stay the same, so does its text."""
-    return (skill.name, skill.description, skill.location)
+def prompt_parts_differ(was: Listed | None, now: Listed | None) -> bool:
+    """Whether the prompt shows one skill otherwise, or at all, as `now` than as it `was`; None is none at all."""
+    if was is None or now is None:
+        return was is not now
+    return (was.name, was.description, was.location) != (now.name, now.description, now.location)

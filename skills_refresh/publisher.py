@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from weakref import ref
 
 from .clock import Clock
 from .health import RootHealth
+from .layers import NO_LAYER
 from .model import Reason
 from .resolution import Resolver
 from .versions import VersionCounter
@@ -14,39 +16,69 @@ from .workspace import Workspace
 
 
 class Publisher:
-    """What `workspace` sees of its `roots`. Owned by the engine's thread, but for `health`."""
+    """What `workspace` sees of its `roots`. Owned by the engine's thread, but for `health`.
+
+    `reference` leads to the workspace, which is not kept alive here; it is None when its user forgot it.
+    """
 
     def __init__(self, workspace: Workspace, roots: tuple[WatchedRoot, ...], clock: Clock) -> None:
-        self.workspace = workspace
+        self.reference = ref(workspace)
         self.roots = roots
-        self._resolver = Resolver()
+        self._resolver = Resolver(workspace._checks)
+        self._asks_again = False
         self._versions = VersionCounter(clock.wall_ms, after=workspace._after)
 
     def health(self) -> tuple[RootHealth, ...]:
         """How each root is watched, in the order of the roots. Safe from any thread."""
         return tuple(watched.health() for watched in self.roots)
 
+    def tell_health(self, health: RootHealth) -> None:
+        """Tells who listens that one of the roots fares otherwise."""
+        workspace = self.reference()
+        if workspace is not None:
+            workspace._tell_health(health)
+
+    def ask_again(self) -> None:
+        """Has the checks of eligibility asked again about every skill, by the next `publish`."""
+        self._asks_again = True
+
     def start(self) -> None:
-        """Publishes the first snapshot; the roots are open by then."""
-        names = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
-        self.workspace._follow_health(self.health)
-        self._publish(names, "roots")
+        """Publishes the first snapshot, or, after a sleep, the next one, if a consumer can see a difference; the roots
+        are open by then."""
+        workspace = self.reference()
+        if workspace is not None:
+            workspace._follow_health(self.health)
+            self.publish_all("roots")
+            workspace._wake_up()
 
     def publish(self, names: dict[WatchedRoot, set[str]], reason: Reason) -> None:
         """Publishes the next snapshot, if a consumer can see a difference; `names` are those of skills that may look
         different, by root."""
-        if any(watched in names for watched in self.roots):
+        if self._asks_again:
+            self.publish_all(reason)
+        elif any(watched in names for watched in self.roots):
             self._publish({name for watched in self.roots for name in names.get(watched, ())}, reason)
 
     def publish_all(self, reason: Reason) -> None:
         """The same where it is not known which names may look different."""
+        workspace = self.reference()
+        before = None if workspace is None else workspace._snapshot
         found = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
-        self._publish(found | self.workspace.snapshot.skills.keys(), reason)
+        self._publish(found if before is None else found.union(before.skills, before.hidden), reason)
 
     def _publish(self, names: Collection[str], reason: Reason) -> None:
-        catalogs = [watched.catalog for watched in self.roots if watched.catalog is not None]
-        problems = tuple(found for watched in self.roots for found in watched.problems)
-        before = self.workspace._snapshot
-        after = self._resolver.next_snapshot(before, catalogs, names, problems, self._versions.next)
+        workspace = self.reference()
+        if workspace is None:
+            return
+        layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in self.roots)
+        asks_again, self._asks_again = self._asks_again, False
+        after = self._resolver.next_snapshot(
+            workspace._snapshot,
+            layers,
+            names,
+            tuple(watched.problems for watched in self.roots),
+            self._versions.next,
+            ask_again=asks_again,
+        )
         if after is not None:
-            self.workspace._publish(after, reason)
+            workspace._publish(after, reason)

@@ -7,17 +7,16 @@ thread, no sleep, and no workspace.
 
 from __future__ import annotations
 
-import logging
-import os
 import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 
 from .clock import Clock
 from .coverage import Coverage
-from .directory import Directory
+from .directory_index import DirectoryIndex
 from .dirty_set import DirtySet, Waiting
+from .failures import Failures
 from .health import Cause, EngineHealth
+from .kept_skills import KeptRoots
 from .model import Reason
 from .roots import Root
 from .settings import Settings
@@ -34,17 +33,15 @@ SLICE_S = 0.1
 # Opening 1,000 skills takes one slice of this length.
 OPENING_SLICE_S = 0.25
 
-_log = logging.getLogger("skills_refresh")
-
 
 class Reconciler:
     """Holds roots and follows them with `watcher`. Owned by one thread.
 
     `roots` are those held, `racy` the directories that were read so soon after a change that they must be looked at
     once more a moment later. `events` counts what was heard so far; `behind` says that more may have been lost,
-    `vanished` that a root was there and is gone; whoever reads these two resets them. `failed` are the roots in which a
-    bug was hit: they are left alone until they are opened anew. `health` is what is true of all
-    roots.
+    `vanished` that a root was there and is gone; whoever reads these two resets them. `untold` are the roots that may
+    fare otherwise than was last told; whoever tells takes them. `kept` is what sleeping workspaces know of roots that
+    nobody holds, `health` what is true of all roots.
     """
 
     def __init__(self, watcher: Watcher, settings: Settings, clock: Clock) -> None:
@@ -53,13 +50,21 @@ class Reconciler:
         self.events = 0
         self.behind = False
         self.vanished = False
-        self.failed: set[WatchedRoot] = set()
+        self.untold: set[WatchedRoot] = set()
+        self.kept = KeptRoots()
         self.health = EngineHealth()
-        self._coverage = Coverage(watcher, clock, self.health)
+        self._failures = Failures(self.health)
+        self._index = DirectoryIndex()
+        self._coverage = Coverage(watcher, clock, self.health, self._index)
         self._settings = settings
         self._clock = clock
         self._dirty = DirtySet()
         self._polled: dict[str, Cause] = {}
+
+    @property
+    def failed(self) -> Collection[WatchedRoot]:
+        """The roots in which a bug was hit: they are left alone until they are opened anew."""
+        return self._failures.roots
 
     @property
     def pending(self) -> bool:
@@ -78,15 +83,16 @@ class Reconciler:
     @property
     def polls(self) -> bool:
         """Whether any directory is not watched by the kernel."""
-        return any(watched.polled for watched in self.roots.values())
+        return bool(self._polled)
 
     def hold(self, root: Root) -> WatchedRoot:
         """`root`, shared with whoever holds it already; it is opened by the next `reconcile`."""
         watched = self.roots.get(root)
         if watched is None:
             watched = self.roots[root] = WatchedRoot(root, self._settings, self.health)
+            watched.kept = self.kept.take(root)
             self._dirty.roots[watched] = "roots"
-            self._note_overlaps()
+            self.untold.add(watched)
         watched.users += 1
         return watched
 
@@ -95,11 +101,15 @@ class Reconciler:
         watched.users -= 1
         if watched.users == 0:
             del self.roots[watched.root]
+            self.kept.put(watched.root, watched.catalog)
             self._dirty.forget(watched)
-            self.failed.discard(watched)
+            self._failures.forget(watched)
+            self.untold.discard(watched)
             if watched.tree is not None:
-                self._uncover(watched, watched.tree.directories)
-            self._note_overlaps()
+                self._index.forget(watched, watched.tree.directories)
+                self._uncover(watched.tree.directories)
+                if watched.poll:
+                    self._cover_shared(watched.tree.directories)
             self._note_polled()
 
     # -- learning what differs --------------------------------------------------------------------------------------
@@ -112,13 +122,13 @@ class Reconciler:
         found = bool(suspect)
         if events:
             self.events += len(events)
-            for watched in self.roots.values():
-                if watched.replaced(events):
+            for watched, told in self._index.concerned(events).items():
+                if watched.replaced(told):
                     self._dirty.roots[watched] = "roots"
-                elif watched.rules_changed(events):
+                elif watched.rules_changed(told):
                     self._dirty.roots.setdefault(watched, "config")
-                suspect |= watched.below_changed(events)
-                dirty = watched.dirty(events)
+                suspect |= watched.below_changed(told)
+                dirty = watched.dirty(told)
                 if dirty:
                     watched.last_event = self._clock.wall()
                     self._dirty.mark(watched, dirty)
@@ -134,7 +144,7 @@ class Reconciler:
 
     def look_at_polled(self) -> None:
         """Looks at the directories that are not watched."""
-        self._mark_differing({path for watched in self.roots.values() for path in watched.polled})
+        self._mark_differing(set(self._polled))
 
     def mend_coverage(self, *, quiet: bool) -> None:
         """Gives back descriptors that others need, asks again for what was refused, and, when it is `quiet`, frees
@@ -186,27 +196,38 @@ class Reconciler:
         """Makes every root be opened anew: for after a failure that nobody foresaw."""
         self.health.failures += 1
         self.health.failing = True
+        self.untold.update(self.roots.values())
         for watched in self.roots.values():
             watched.forget()
+            self._index.forget(watched)
         self._dirty.roots.update(dict.fromkeys(self.roots.values(), "audit"))
+
+    def all_is_well(self) -> None:
+        """Everything was read after a failure that nobody foresaw."""
+        if self.health.failing:
+            self.health.failing = False
+            self.untold.update(self.roots.values())
 
     # -- reading it -------------------------------------------------------------------------------------------------
 
-    def reconcile(self, reason: Reason) -> tuple[dict[WatchedRoot, set[str]], Reason]:
+    def reconcile(self) -> tuple[dict[WatchedRoot, set[str]], dict[WatchedRoot, Reason]]:
         """Reads again what is dirty, to a fix point, or for as long as a slice lasts: then the rest is `pending`. A bug
         that is hit in one root is logged, and holds up no other.
 
-        Returns the roots that may look different now, each with the names of the skills that do, and why.
+        Returns the roots that may look different now, each with the names of the skills that do; and why, for those
+        that were opened anew.
         """
         began = time.monotonic()
         until = began + SLICE_S
         names: dict[WatchedRoot, set[str]] = {}
+        reasons: dict[WatchedRoot, Reason] = {}
         changes: dict[WatchedRoot, TreeChange] = {}
-        self.failed -= self._dirty.roots.keys()
+        for watched in self._failures.take(self._dirty.roots):
+            self._index.forget(watched)  # its tree may hold other directories by now than it told of
         while self._dirty.roots or self._dirty.directories:
             while self._dirty.roots:
-                watched, reason = self._dirty.roots.popitem()
-                with self._surviving(watched):
+                watched, reasons[watched] = self._dirty.roots.popitem()
+                with self._failures.surviving(watched):
                     self._open(watched, began + OPENING_SLICE_S, names)
             for watched, marks in self._dirty.take().items():
                 self._read(watched, marks, until, changes)
@@ -215,11 +236,10 @@ class Reconciler:
         self._read_what_was_put_off(changes)
         for watched, change in changes.items():
             if watched.catalog is not None and watched not in self.failed:
-                with self._surviving(watched):
+                with self._failures.surviving(watched):
                     names.setdefault(watched, set()).update(watched.catalog.update(change))
-        for watched in self.roots.values():
-            watched.failing = watched in self.failed
-        return names, reason
+        self.untold |= self._failures.tell()
+        return names, reasons
 
     def reopen_failed(self) -> None:
         """Has the roots in which a bug was hit opened anew."""
@@ -227,6 +247,7 @@ class Reconciler:
 
     def _open(self, watched: WatchedRoot, until: float, names: dict[WatchedRoot, set[str]]) -> None:
         was_there = watched.tree is not None
+        self.untold.add(watched)
         change, differing = watched.open(_seconds_until(until))
         self._dirty.put(watched, change.unread)
         self.vanished = self.vanished or (was_there and watched.tree is None)
@@ -236,8 +257,9 @@ class Reconciler:
     def _read(self, watched: WatchedRoot, marks: Dirty, until: float, changes: dict[WatchedRoot, TreeChange]) -> None:
         if watched.tree is None or watched in self.failed:
             return
-        with self._surviving(watched):
+        with self._failures.surviving(watched):
             change = watched.tree.read_again(marks, _seconds_until(until))
+            self.untold.add(watched)
             self._dirty.put(watched, change.unread)
             changes.setdefault(watched, TreeChange()).extend(change)
             self._arm(watched, change)
@@ -251,58 +273,42 @@ class Reconciler:
             if time.monotonic() >= until:
                 break
 
-    @contextmanager
-    def _surviving(self, watched: WatchedRoot) -> Iterator[None]:
-        try:
-            yield
-        except Exception:
-            _log.exception("the engine hit a bug in %s; it is read again", watched.root.path)
-            self.health.failures += 1
-            self.failed.add(watched)
-            watched.forget()
-
     def _arm(self, watched: WatchedRoot, change: TreeChange) -> None:
         """Follows `change` with the watches; what changed before it was armed becomes dirty again."""
+        self._index.follow(watched, change.removed | change.added)
         # A directory that is both removed and added was replaced: its watch went with the old one.
-        self._uncover(watched, change.removed - change.added)
+        self._uncover(change.removed - change.added)
         self._coverage.uncover(change.removed & change.added)
         self._mark_differing(self._coverage.cover(watched, change.added), look_twice=False)
-        self.racy.update(directory.path for directory in _known(watched, change.added) if directory.racy)
+        known = self._index.known(change.added).get(watched, ())
+        self.racy.update(directory.path for directory in known if directory.racy)
         self._note_polled(watched)
 
-    def _uncover(self, watched: WatchedRoot, paths: Collection[str]) -> None:
+    def _uncover(self, paths: Collection[str]) -> None:
         """Frees the watches of `paths`, but for those that another root needs."""
-        others = [other.tree.directories for other in self.roots.values() if other is not watched and other.tree]
-        self._coverage.uncover([path for path in paths if not any(path in known for known in others)])
+        self._coverage.uncover([path for path in paths if not self._index.roots_of(path)])
+
+    def _cover_shared(self, paths: Collection[str]) -> None:
+        """Covers those of `paths` anew that other roots know, too: the root that wanted them polled is gone."""
+        for watched in {other for path in paths for other in self._index.roots_of(path)}:
+            shared = [path for path in paths if watched in self._index.roots_of(path)]
+            self._mark_differing(self._coverage.cover(watched, shared))
 
     def _note_polled(self, changed: WatchedRoot | None = None) -> None:
-        """Notes for each root what of it is polled; for `changed` alone where nothing else can have changed."""
+        """Notes for each root what of it is polled; `changed` may know other directories than before."""
         polled = self._coverage.polled
-        same, self._polled = polled == self._polled, polled
-        for watched in self.roots.values():
-            if watched is changed or not same:
-                known = watched.tree.directories if watched.tree is not None else {}
-                watched.polled = {path: polled[path] for path in known.keys() & polled.keys()}
-
-    def _note_overlaps(self) -> None:
-        """What is shared with a root that is always polled is polled, and watched again when that root is gone."""
-        for watched in self.roots.values():
-            below = tuple(
-                os.path.realpath(other.root.path)
-                for other in self.roots.values()
-                if other is not watched and other.poll and not watched.poll
-            )
-            if below != watched.polled_below:
-                watched.polled_below = below
-                self._mark_differing(self._coverage.reconsider(watched))
+        before, self._polled = self._polled, polled
+        differing = {path for path, _ in before.items() ^ polled.items()} if before != polled else ()
+        roots = {watched for path in differing for watched in self._index.roots_of(path)}
+        for watched in roots if changed is None else roots | {changed}:
+            known = watched.tree.directories if watched.tree is not None else {}
+            watched.polled = {path: polled[path] for path in known.keys() & polled.keys()}
+            self.untold.add(watched)
 
     def _mark_differing(self, paths: set[str], *, look_twice: bool = True) -> None:
         """Makes those of `paths` dirty that differ from what is known of them."""
-        if not paths:
-            return
-        for watched in self.roots.values():
-            known = _known(watched, paths)
-            if known and watched.rules_changed():
+        for watched, known in self._index.known(paths).items():
+            if watched.rules_changed():
                 self._dirty.roots.setdefault(watched, "config")
             found = audit(known)
             self._dirty.mark(watched, found.differing)
@@ -312,10 +318,3 @@ class Reconciler:
 
 def _seconds_until(moment: float) -> float:
     return max(moment - time.monotonic(), 0.0)
-
-
-def _known(watched: WatchedRoot, paths: Iterable[str]) -> list[Directory]:
-    if watched.tree is None or watched.unreachable:
-        return []
-    directories = watched.tree.directories
-    return [directories[path] for path in paths if path in directories]

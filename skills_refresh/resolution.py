@@ -1,101 +1,98 @@
-"""Several roots become one `Snapshot`: earlier roots win, as in `PATH`. Pure.
+"""Several roots become one `Snapshot`: earlier roots win, as in `PATH`, and what may not be used is hidden. Pure, but
+for the checks that a workspace brings.
 
-The next snapshot shares everything that did not change with the one before: only names that some root says have changed
-are looked at, and nothing is built when nothing visible differs.
+A snapshot is made of the roots' layers as they are. Only names that some root says have changed are looked at, and
+nothing is made when nothing visible differs.
 """
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Iterable, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
 
-from .catalog import RootCatalog, shadowed
-from .model import Skill, SkillFile, Snapshot
-from .problems import Problem, problem_order
-from .prompt import prompt_fields
+from .eligibility import Check
+from .hiding import Hiding
+from .layered import LayeredMapping, differing_names, layered
+from .layers import Hidden, RootLayer, found_problems, shadowed_pairs
+from .model import NONE_HIDDEN, Snapshot
+from .problems import Problem
+from .prompt import prompt_parts_differ
+
+_V = TypeVar("_V")
 
 
 class Resolver:
-    """Builds the snapshots of one workspace. Owned by one thread."""
+    """Builds the snapshots of one workspace; `checks` say which skills are hidden. Owned by one thread."""
 
-    def __init__(self) -> None:
-        self._shadowed: dict[str, tuple[Problem, ...]] = {}
-        self._sources: list[object] = []
+    def __init__(self, checks: tuple[Check, ...] = ()) -> None:
+        self._hiding = Hiding(checks)
+        self._layers: tuple[RootLayer, ...] = ()
+        self._hidden: tuple[Hidden, ...] = ()
+        self._of_roots: tuple[tuple[Problem, ...], ...] = ()
 
     def next_snapshot(
         self,
         before: Snapshot | None,
-        catalogs: Sequence[RootCatalog],
-        names: Iterable[str],
-        root_problems: tuple[Problem, ...],
+        layers: tuple[RootLayer, ...],
+        names: Collection[str],
+        of_roots: tuple[tuple[Problem, ...], ...],
         version: Callable[[], int],
+        *,
+        ask_again: bool = False,
     ) -> Snapshot | None:
         """The snapshot after `before`, or None where nothing that a consumer can see differs.
 
-        `names` are those whose skill may have changed in some root. `version` is called only when one is needed.
+        `layers` are the roots', always as many; `names` are those whose skill may have changed in some of them, and all
+        there are with `ask_again`, which forgets what the checks have answered. `of_roots` are the problems of the
+        roots themselves. `version` is called only when one is needed.
         """
-        old = before.skills_dict() if before is not None else {}
-        winners: dict[str, Skill | None] = {}
-        shadows_differ = False
-        for name in names:
-            found = [catalog.skills[name] for catalog in catalogs if name in catalog.skills]
-            winner = found[0] if found else None
-            if old.get(name) is not winner:
-                winners[name] = winner
-            # Roots may overlap: a skill does not shadow itself.
-            losers = tuple(shadowed(loser, winner, name) for loser in found[1:] if loser.location != found[0].location)
-            if losers != self._shadowed.get(name, ()):
-                shadows_differ = True
-                self._shadowed[name] = losers
-        problems, files = self._others(before, catalogs, root_problems, shadows_differ)
-        if before is not None and not winners and problems == before.problems and files == before.files:
+        hidden = self._hiding.next_hidden(None if before is None else before.skills, layers, names, ask_again=ask_again)
+        skills = LayeredMapping(tuple(layer.skills for layer in layers), hidden)
+        find_problems = self._find_problems(before, layers, hidden, names, of_roots)
+        self._layers, self._hidden, self._of_roots = layers, hidden, of_roots
+        files = _same_or_new(None if before is None else before.files, tuple(layer.files for layer in layers))
+        all_hidden = _same_or_new(NONE_HIDDEN if before is None else before.hidden, hidden)
+        if before is None:
+            first = version()
+            return Snapshot(first, first, skills, find_problems, files, all_hidden)
+        pairs = [(before.skills.get(name), skills.get(name)) for name in names]
+        pairs = [(was, now) for was, now in pairs if was is not now]
+        same = find_problems is before.find_problems and files is before.files and all_hidden is before.hidden
+        if same and not pairs:
             return None
-        new_version = version()
-        prompt_differs = before is None or any(
-            (winner and prompt_fields(winner)) != ((was := old.get(name)) and prompt_fields(was))
-            for name, winner in winners.items()
-        )
-        return Snapshot(
-            version=new_version,
-            prompt_version=new_version if prompt_differs or before is None else before.prompt_version,
-            skills=MappingProxyType(_merged(old, winners)),
-            problems=problems,
-            files=files if before is None or files != before.files else before.files,
-        )
+        layered(before.skills).supersede(skills, same_names=all(was and now for was, now in pairs))
+        new = version()
+        prompt_version = new if any(prompt_parts_differ(was, now) for was, now in pairs) else before.prompt_version
+        return Snapshot(new, prompt_version, skills, find_problems, files, all_hidden)
 
-    def _others(
+    def _find_problems(
         self,
         before: Snapshot | None,
-        catalogs: Sequence[RootCatalog],
-        root_problems: tuple[Problem, ...],
-        shadows_differ: bool,
-    ) -> tuple[tuple[Problem, ...], MappingProxyType[str, SkillFile]]:
-        sources: list[object] = [root_problems]
-        for catalog in catalogs:
-            sources += [catalog.problems, catalog.files]
-        unchanged = len(sources) == len(self._sources) and all(map(operator.is_, sources, self._sources))
-        if before is not None and unchanged and not shadows_differ:
-            assert isinstance(before.files, MappingProxyType)
-            return before.problems, before.files
-        self._sources = sources
-        found = set(root_problems)
-        files: dict[str, SkillFile] = {}
-        for catalog in catalogs:
-            found.update(catalog.problems)
-            files.update(catalog.files)
-        for losers in self._shadowed.values():
-            found.update(losers)
-        return tuple(sorted(found, key=problem_order)), MappingProxyType(files)
+        layers: tuple[RootLayer, ...],
+        hidden: tuple[Hidden, ...],
+        names: Collection[str],
+        of_roots: tuple[tuple[Problem, ...], ...],
+    ) -> Callable[[], tuple[Problem, ...]]:
+        """What finds all problems: that of `before` where they are the same."""
+        if before is None:
+            return found_problems(layers, hidden, of_roots)
+        if (
+            of_roots == self._of_roots
+            and [layer.problems for layer in layers] == [layer.problems for layer in self._layers]
+            and all(_shadowed(name, self._layers, self._hidden) == _shadowed(name, layers, hidden) for name in names)
+        ):
+            return before.find_problems
+        found = found_problems(layers, hidden, of_roots)
+        return before.find_problems if found() == before.problems else found
 
 
-def _merged(skills: dict[str, Skill], winners: dict[str, Skill | None]) -> dict[str, Skill]:
-    """`skills` with `winners` in place, sorted by name."""
-    unsorted = False
-    for name, winner in winners.items():
-        if winner is None:
-            del skills[name]
-        else:
-            unsorted = unsorted or name not in skills
-            skills[name] = winner
-    return dict(sorted(skills.items())) if unsorted else skills
+def _shadowed(name: str, layers: Sequence[RootLayer], hidden: Sequence[Hidden]) -> list[tuple[Path, Path]]:
+    """Where the skills called `name` lie that are not used, each with the one that took its name."""
+    return [(loser.location, winner.location) for loser, winner in shadowed_pairs(name, layers, hidden)]
+
+
+def _same_or_new(before: Mapping[str, _V] | None, layers: tuple[dict[str, _V], ...]) -> Mapping[str, _V]:
+    """What `layers` hold; `before` where it is the same."""
+    after = LayeredMapping(layers)
+    return after if before is None or differing_names(before, after) else before

@@ -7,7 +7,7 @@ import os
 import stat
 from pathlib import Path
 
-from .catalog import RootCatalog
+from .catalog import KeptSkills, RootCatalog
 from .causes import explain_cause
 from .errors import ConfigError
 from .filters import IGNORE_FILE, SkillFilter, ignore_file_patterns
@@ -31,17 +31,17 @@ class WatchedRoot:
     `tree` is None while the root is missing or no directory; `absence` says which. `unreachable` says that permissions
     forbid to look, so that what was known is kept, `failing` that a bug was hit in it and it was not read again since.
     `problems` are those of the root itself; `rules_unread` says that there is a `.skillsignore` that could not be read,
-    which may be over without a trace. `users` counts the workspaces that hold it.
+    which may be over without a trace. `users` counts the workspaces that hold it, `kept` is what an earlier one knew of
+    it.
 
-    `poll` is what was configured: always, never, or None for where events do not tell; `polled_below` are other roots
-    that are always polled, and so is what is shared with them. `polled` are directories that are not watched, each with
-    why; `file_system` is the type of the mount where that is why. `next_audit` is when the next one is due, in
-    monotonic seconds.
+    `poll` is what was configured: always, never, or None for where events do not tell. `polled` are directories that
+    are not watched, each with why; `file_system` is the type of the mount where that is why.
     """
 
     def __init__(self, root: Root, settings: Settings, engine_health: EngineHealth | None = None) -> None:
         self.root = root
         self.users = 0
+        self.kept: KeptSkills | None = None
         self.tree: Tree | None = None
         self.catalog: RootCatalog | None = None
         self.problems: tuple[Problem, ...] = ()
@@ -49,13 +49,11 @@ class WatchedRoot:
         self.unreachable = False
         self.failing = False
         self.poll = settings.poll if root.poll is None else root.poll
-        self.polled_below: tuple[str, ...] = ()
         self.polled: dict[str, Cause] = {}
         self.file_system = ""
         self.last_event: float | None = None
         self.last_audit: float | None = None
         self.found_by_audit = 0
-        self.next_audit = 0.0
         self._settings = settings
         self._engine = engine_health or EngineHealth()
         self._identity: tuple[int, int, bool] | None = None
@@ -84,7 +82,7 @@ class WatchedRoot:
         What was known of the same directory is used again, so only what differs is read. `seconds` bounds the reading
         of files, as in `Tree.read_all`: skills that are not read yet stay as they were.
         """
-        before, previous = self.tree, self.catalog
+        before, previous = self.tree, self.kept if self.catalog is None else self.catalog.kept()
         identity = _identify(self.root.path)
         same = identity == self._identity
         names = set(previous.skills) if previous is not None else set()
@@ -100,7 +98,7 @@ class WatchedRoot:
         if before is not None and (tree is None or not same):
             change.removed.update(before.directories)
         # Only now, when nothing can fail any more: what was known is needed for the next try.
-        self.tree, self.catalog, self._identity = tree, catalog, identity
+        self.tree, self.catalog, self._identity, self.kept = tree, catalog, identity, None
         return change, names
 
     def dirty(self, events: set[Event]) -> Dirty:
@@ -162,7 +160,7 @@ class WatchedRoot:
         return "degraded" if len(polled) < total else "polling", min(polled.values(), key=CAUSES.index)
 
     def _open_tree(
-        self, known: Tree | None, previous: RootCatalog | None
+        self, known: Tree | None, previous: KeptSkills | None
     ) -> tuple[Tree | None, RootCatalog | None, tuple[Problem, ...]]:
         """A tree, not yet read, and its catalog, or None, and the problems of the root itself."""
         path = self.root.path

@@ -1,11 +1,12 @@
 """`Workspace`: an ordered list of roots with its own snapshot, version and listeners. What a gateway holds.
 
-Reading is an attribute: the engine's thread swaps one reference, and whoever reads sees one consistent snapshot.
+Reading is an attribute: the engine's thread swaps one reference, and whoever reads sees one consistent snapshot. That
+reference is missing while the workspace sleeps, because nobody used it for a while; whoever reads then waits until its
+roots were opened again.
 """
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -13,32 +14,44 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .callers import Callers
+from .eligibility import Eligible, checks_of
 from .errors import ClosedError
-from .health import RootHealth
+from .health import RootHealth, unwatched
+from .health_listeners import HealthListener, HealthListeners
 from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
 from .roots import Root
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .following import Following
+    from .session import SavedSession, Session
 
-HealthListener = Callable[[RootHealth], None]
-
+_NOT_STARTED = "this workspace was not started: use it in a `with` statement, or call start() first"
 _CLOSED = "this workspace was closed: make a new one"
-
-_log = logging.getLogger("skills_refresh")
+_IDLE = "nobody has used this workspace for {:g} s: its roots are opened again when somebody does"
 
 
 class Host(Protocol):
     """What a workspace asks of whoever carries it: an engine, or the client of a server.
 
     It gives the workspace what to say of its health and its first snapshot before `attach` is done, and each later one
-    when it is there.
+    when it is there. `keep` says whether it is to hold a workspace that nobody else may hold, because somebody listens;
+    `is_own_thread` whether it is the host's thread that calls, which must not wait for itself. `callers` call the
+    listeners.
     """
 
+    callers: Callers
+
+    @property
+    def settings(self) -> Settings: ...
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None: ...
+    def is_own_thread(self) -> bool: ...
     def attach(self, workspace: Workspace) -> Future[None]: ...
     def detach(self, workspace: Workspace) -> None: ...
     def refresh(self, workspace: Workspace, reason: Reason, *, read_all: bool) -> Future[None]: ...
+    def invalidate(self, workspace: Workspace) -> Future[None]: ...
     def files_digest(self, workspace: Workspace) -> Future[str]: ...
 
 
@@ -46,22 +59,36 @@ class Workspace:
     """The skills of some roots, always current. Made by `watch`, `connect` or `Engine.open`; safe from any
     thread.
 
-    A context manager, for `with` and `async with`: it starts on entering and closes on leaving.
+    A context manager, for `with` and `async with`: it starts on entering and closes on leaving. One that is forgotten
+    while it is open is closed a moment later, with a `ResourceWarning`, unless somebody listens.
     """
 
     def __init__(
-        self, host: Host, roots: Sequence[Root], *, name: str = "", after: int = 0, on_close: Callable[[], None]
+        self,
+        host: Host,
+        roots: Sequence[Root],
+        *,
+        name: str = "",
+        after: int = 0,
+        eligible: Eligible | None = None,
+        idle_s: float | None = None,
+        on_close: Callable[[], None],
     ) -> None:
         self.roots = tuple(roots)
         self.name = name
+        self.idle_s = idle_s
         self._after = after
+        self._checks = checks_of(eligible)
         self._host = host
         self._on_close = on_close
-        self._listeners = ListenerRegistry(name)
-        self._health_listeners: tuple[HealthListener, ...] = ()
+        self._listeners = ListenerRegistry(name, host.callers)
+        self._health_listeners = HealthListeners()
         self._health: Callable[[], tuple[RootHealth, ...]] = tuple
-        self._told_health: dict[str, tuple[str, str]] = {}
+        # The last snapshot, and the same one while the workspace is awake, None while it sleeps.
         self._snapshot: Snapshot | None = None
+        self._current: Snapshot | None = None
+        self._used = False
+        self._waiting = 0
         self._newer = threading.Condition()
         self._closed = ""
         self._starting = threading.Lock()
@@ -71,13 +98,14 @@ class Workspace:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The current snapshot: an attribute read, no lock, no disk. After closing, the last one.
+        """The current snapshot: an attribute read, no lock, no disk. After closing, the last one. Where the workspace
+        fell asleep, this returns when its roots were read again.
 
         Raises `ClosedError` before the workspace was started.
         """
-        if self._snapshot is None:
-            raise ClosedError("this workspace was not started: use it in a `with` statement, or call start() first")
-        return self._snapshot
+        self._used = True
+        current = self._current
+        return self._awaken() if current is None else current
 
     @property
     def version(self) -> int:
@@ -86,21 +114,20 @@ class Workspace:
 
     @property
     def health(self) -> tuple[RootHealth, ...]:
-        """How each root is watched, in the order of the roots. After closing: `degraded`, since nothing is."""
+        """How each root is watched, in the order of the roots. After closing, and while the workspace sleeps:
+        `degraded`, since nothing is."""
         health = self._health()
-        if not self._closed:
-            return health
-        return tuple(
-            root._replace(
-                mode="degraded", reason="closed", message=self._closed, cure="", watched_dirs=0, polled_dirs=0
-            )
-            for root in health
-        )
+        return unwatched(health, "closed", self._closed) if self._closed else health
 
     def files_digest(self) -> str:
         """A digest over all relevant files as the engine knows them (path, size, mtime): for checking, not for
         production, since it takes a full pass. The disk is not looked at."""
         return self._host.files_digest(self).result()
+
+    @property
+    def settings(self) -> Settings:
+        """By which rules skills are found; the defaults where a server, which has its own, carries this workspace."""
+        return self._host.settings
 
     # -- what it tells ----------------------------------------------------------------------------------------------
 
@@ -108,27 +135,30 @@ class Workspace:
         """Calls `listener` with every change; see `ListenerRegistry.subscribe`. Returns a function that ends it. Raises
         `ClosedError` on a closed workspace."""
         self._check_open()
-        return self._listeners.subscribe(listener, since=since, name=name)
+        if self._snapshot is not None:
+            self.snapshot  # noqa: B018 - wakes it: what it missed while it slept is no change from now on
+        return self._listening(self._listeners.subscribe(listener, since=since, name=name))
 
     def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
         """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the host's
         thread and must return at once. Returns a function that ends it."""
-        with self._newer:
-            self._health_listeners = (*self._health_listeners, listener)
-
-        def unsubscribe() -> None:
-            with self._newer:
-                self._health_listeners = tuple(other for other in self._health_listeners if other is not listener)
-
-        return unsubscribe
+        return self._listening(self._health_listeners.subscribe(listener))
 
     def wait(self, *, after: int, timeout: float | None = None) -> Snapshot | None:
         """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
         (seconds) has passed or the workspace is closed first. Raises `ClosedError` where it was closed before."""
         self._check_open()
         with self._newer:
-            self._newer.wait_for(lambda: bool(self._closed) or self.snapshot.version > after, timeout)
-            return self.snapshot if self.snapshot.version > after else None
+            self._waiting += 1
+        try:
+            first = self.snapshot
+            with self._newer:
+                self._newer.wait_for(lambda: bool(self._closed) or (self._snapshot or first).version > after, timeout)
+                last = self._snapshot or first
+                return last if last.version > after else None
+        finally:
+            with self._newer:
+                self._waiting -= 1
 
     def changes(self) -> Following:
         """Every change from now on, for `async for` under asyncio; ends when the workspace is closed. A consumer that
@@ -155,6 +185,22 @@ class Workspace:
         `sync`."""
         self._refresh(reason, read_all=True).result(timeout)
         return self.snapshot
+
+    def invalidate(self, timeout: float | None = None) -> Snapshot:
+        """Asks the checks of eligibility again about every skill, publishes if an answer differs, and returns the
+        snapshot. The disk is not looked at. Raises like `sync`."""
+        self._check_open()
+        self.snapshot  # noqa: B018 - raises where it was not started
+        self._host.invalidate(self).result(timeout)
+        return self.snapshot
+
+    def session(self, saved: SavedSession | Sequence[object] | None = None) -> Session:
+        """A session of an agent, which asks at each turn what differs since its last one; `saved` is what
+        `Session.saved` was before a restart, or what JSON made of it. Raises `ClosedError` before the workspace was
+        started. See `Session`."""
+        from .session import Session
+
+        return Session(lambda: self.snapshot, self._listeners.snapshot_at, saved)
 
     def start(self) -> Workspace:
         """Opens the roots and returns when the first snapshot is there. Does nothing when it has started already."""
@@ -190,8 +236,41 @@ class Workspace:
 
     def _refresh(self, reason: Reason, *, read_all: bool) -> Future[None]:
         self._check_open()
-        self.snapshot  # noqa: B018 - raises where it was not started
+        if self._snapshot is None:
+            raise ClosedError(_NOT_STARTED)
         return self._host.refresh(self, reason, read_all=read_all)
+
+    def _awaken(self) -> Snapshot:
+        """The snapshot where there is no current one: once the roots were opened again, or, after closing, the last."""
+        last = self._snapshot
+        if last is None:
+            raise ClosedError(_NOT_STARTED)
+        if self._closed or self._host.is_own_thread():
+            return last
+        with self._starting:
+            if self._current is None and not self._closed:
+                try:
+                    self._host.attach(self).result()
+                except ClosedError:
+                    pass  # closed meanwhile: then, too, the last one is read
+        return self._current or self._snapshot or last
+
+    def _listening(self, unsubscribe: Callable[[], None]) -> Callable[[], None]:
+        """Has the host hold this workspace, and stay awake, until the last listener is gone; returns what ends one."""
+        self._keep()
+        if self._snapshot is not None:
+            self.snapshot  # noqa: B018 - it may have fallen asleep just before there was a listener
+
+        def end() -> None:
+            unsubscribe()
+            self._keep()
+
+        return end
+
+    def _keep(self) -> None:
+        with self._newer:
+            listened_to = bool(self._listeners) or bool(self._health_listeners)
+            self._host.keep(self, wanted=listened_to and not self._closed)
 
     def _check_open(self) -> None:
         if self._closed:
@@ -226,6 +305,7 @@ class Workspace:
         self._newer = threading.Condition()
         self._starting = threading.Lock()
         self._listeners.forget()
+        self._health_listeners.forget()
         self._closed = why
 
     # -- what the host's thread calls --------------------------------------------------------------------------------
@@ -237,19 +317,32 @@ class Workspace:
     def _publish(self, snapshot: Snapshot, reason: Reason) -> None:
         """Makes `snapshot` the current one, and tells listeners. For the host's thread alone."""
         with self._newer:
-            self._snapshot = snapshot
+            self._snapshot = self._current = snapshot
             self._newer.notify_all()
         self._listeners.publish(snapshot, reason)
 
-    def _tell_health(self) -> None:
-        """Tells health listeners of each root whose mode or reason changed. For the host's thread alone."""
-        for health in self.health:
-            key = str(health.path)
-            told = self._told_health.get(key)
-            self._told_health[key] = (health.mode, health.reason)
-            if told is not None and told != (health.mode, health.reason):
-                for listener in self._health_listeners:
-                    try:
-                        listener(health)
-                    except Exception:
-                        _log.exception("a health listener failed")
+    def _tell_health(self, health: RootHealth) -> None:
+        """Tells health listeners of a root whose mode or reason changed. For the host's thread alone."""
+        self._health_listeners.tell(health)
+
+    def _take_use(self) -> bool:
+        """Whether anybody used this workspace since this was asked last, or waits, or listens. For the host's thread
+        alone."""
+        used, self._used = self._used, False
+        return used or self._waiting > 0 or bool(self._listeners) or bool(self._health_listeners)
+
+    def _fall_asleep(self) -> bool:
+        """Has the next reader wait until the roots were opened again; returns whether it did, which it does not where
+        somebody used it just now. For the host's thread alone."""
+        health = unwatched(self._health(), "idle", _IDLE.format(self.idle_s))
+        with self._newer:
+            if self._closed or self._take_use():
+                return False
+            self._current = None
+        self._health = lambda: health
+        return True
+
+    def _wake_up(self) -> None:
+        """The last snapshot is the current one (again). For the host's thread alone."""
+        with self._newer:
+            self._current = self._snapshot

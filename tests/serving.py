@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -24,7 +25,7 @@ pytest.importorskip("fastapi", reason="needs the extra: pip install 'skills-refr
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
 COMMAND = (sys.executable, "-m", "skills_refresh", "serve")
-_WHERE = re.compile(r'listening at (http://[^\s",]+)')
+_WHERE = re.compile(r'(?:listening at|running on) (http://[^\s",]+)')
 
 
 def prepared(program: str) -> tuple[str, ...]:
@@ -245,3 +246,14 @@ def clean_environment(**more: str) -> dict[str, str]:
     ours = ("SKILLS_REFRESH_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
     return {**kept, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "COLUMNS": "100", **more}
+
+
+def ask(app: Any, path: str) -> Any:
+    """The answer of an application of FastAPI's or Starlette's, which runs in this process for it."""
+
+    async def get() -> Any:
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+            return await client.get(f"http://localhost{path}")
+
+    return asyncio.run(get())

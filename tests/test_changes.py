@@ -52,7 +52,7 @@ def make_file(path: str, data: bytes = b"") -> SkillFile:
 def make_snapshot(version: int, *skills: Skill, files: Mapping[str, str] | None = None) -> Snapshot:
     """A snapshot of `skills`, and of loose files by their path below the root."""
     loose = {str(ROOT / path): make_file(Path(path).name, text.encode()) for path, text in (files or {}).items()}
-    return Snapshot(version, version, {skill.name: skill for skill in skills}, (), loose)
+    return Snapshot(version, version, {skill.name: skill for skill in skills}, tuple, loose)
 
 
 def difference(before: Snapshot | None, after: Snapshot) -> tuple[SkillChange, ...]:

@@ -107,6 +107,29 @@ def test_a_skill_that_breaks_stays_and_says_so(make_workspace: Opener, skills_ro
         wait_for(lambda: skills.snapshot.problems == ())
 
 
+def test_a_session_is_told_at_each_turn_what_differs(make_workspace: Opener, skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf", files={"run.py": "1"})
+    with make_workspace() as skills:
+        session = skills.session()
+        assert [item.kind for item in session.begin().changes] == ["added"]
+        assert session.begin().changes == ()
+        saved = session.saved
+        skills_root.write("pdf/run.py", "2")
+        skills.sync()
+        for turn in (session.begin(), skills.session(saved).begin()):
+            assert [(item.skill, item.aspects) for item in turn.changes] == [("pdf", ("files",))]
+            assert not turn.prompt_changed
+
+
+def test_asking_the_checks_again_where_there_are_none_changes_nothing(
+    make_workspace: Opener, skills_root: SkillsRoot
+) -> None:
+    skills_root.add("pdf")
+    with make_workspace() as skills:
+        before = skills.version
+        assert (skills.invalidate().version, list(skills.snapshot.skills)) == (before, ["pdf"])
+
+
 def test_waiting_ends_with_a_newer_snapshot_or_with_nothing(make_workspace: Opener, skills_root: SkillsRoot) -> None:
     with make_workspace() as skills:
         before = skills.version

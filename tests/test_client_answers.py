@@ -189,7 +189,7 @@ def test_a_prompt_that_differs_is_of_a_later_version_whatever_the_server_counts(
     other = later_than(before, make_snapshot(100, make_skill("docx")))
     assert (body.version, body.prompt_version) == (501, 500)
     assert (other.version, other.prompt_version) == (501, 501)
-    late = Snapshot(900, 100, other.skills, (), {})
+    late = Snapshot(900, 100, other.skills, tuple, {})
     assert later_than(other, late).prompt_version == 501
     assert later_than(body, late).prompt_version == 900
 

@@ -23,9 +23,12 @@ from skills_refresh import (
     RootHealth,
     Workspace,
     engine_loop,
+    watch,
 )
+from skills_refresh.catalog import RootCatalog
 from skills_refresh.clock import Clock
 from skills_refresh.coverage import MANY_DEATHS
+from skills_refresh.publisher import Publisher
 from skills_refresh.tree import Tree
 from skills_refresh.tree_change import TreeChange
 from skills_refresh.watching import instance
@@ -48,9 +51,9 @@ class Told:
         return [(health.mode, health.reason) for health in self.health]
 
 
-def fail(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> list[str]:
-    """Makes the next `times` calls of the tree's `method` fail; returns a list of those that did."""
-    call, failed = getattr(Tree, method), list[str]()
+def fail(monkeypatch: pytest.MonkeyPatch, method: str, times: int, *, of: type = Tree) -> list[str]:
+    """Makes the next `times` calls of the `method` of trees, or of others, fail; returns a list of those that did."""
+    call, failed = getattr(of, method), list[str]()
 
     def failing(*arguments: object, **named: object) -> object:
         if len(failed) < times:
@@ -58,7 +61,7 @@ def fail(monkeypatch: pytest.MonkeyPatch, method: str, times: int) -> list[str]:
             raise RuntimeError("injected")
         return call(*arguments, **named)
 
-    monkeypatch.setattr(Tree, method, failing)
+    monkeypatch.setattr(of, method, failing)
     return failed
 
 
@@ -160,6 +163,31 @@ def test_a_bug_is_logged_counted_and_lived_through(
     with_traceback = [record for record in caplog.records if record.exc_info]
     assert len(with_traceback) == 1
     is_seen(workspace, skills_root, "After.")
+
+
+def test_what_was_found_when_a_bug_was_hit_is_told_all_the_same(
+    open_workspace: Opener, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_loop, "FIRST_PAUSE_S", 0.05)
+    skills_root.add("pdf", body="Before.")
+    workspace = open_workspace(skills_root.path)
+    failed = fail(monkeypatch, "_gather", 1, of=RootCatalog)
+    skills_root.add("docx")
+    wait_for(lambda: "docx" in workspace.snapshot.skills)
+    assert failed == ["_gather"]
+
+
+def test_a_hidden_skill_that_goes_when_a_bug_is_hit_is_hidden_no_more(
+    skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_loop, "FIRST_PAUSE_S", 0.05)
+    skills_root.add("pdf")
+    with watch(skills_root.path, eligible=lambda skill: "never") as workspace:
+        assert list(workspace.snapshot.hidden) == ["pdf"]
+        failed = fail(monkeypatch, "publish", 1, of=Publisher)
+        (skills_root.path / "pdf/SKILL.md").unlink()
+        wait_for(lambda: not workspace.snapshot.hidden)
+        assert failed == ["publish"]
 
 
 def test_a_bug_in_one_root_holds_up_no_other(

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skills_refresh.encoding import plain
+from skills_refresh.freezing import plain
 from skills_refresh.frontmatter import Frontmatter, parse_frontmatter
 from skills_refresh.problems import CODES
 

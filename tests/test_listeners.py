@@ -328,6 +328,21 @@ def test_closing_does_not_wait_for_a_listener_that_blocks(
     assert "listener gateway is still running after its workspace was closed" in caplog.text
 
 
+def test_closing_waits_for_a_listener_that_is_being_called_and_no_longer(
+    registry: ListenerRegistry, blocking: Blocking, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry.subscribe(blocking)
+    publish(registry, *snapshots(1))
+    assert blocking.entered.wait(DEADLINE_S)
+    closing = threading.Thread(target=registry.close, args=(2 * DEADLINE_S,))
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
+    blocking.released.set()
+    wait_for(lambda: not closing.is_alive(), "the end of close()")
+    assert caplog.text == ""
+
+
 def test_a_listener_can_close_what_calls_it(registry: ListenerRegistry, caplog: pytest.LogCaptureFixture) -> None:
     closed = threading.Event()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,7 +36,12 @@ def test_the_python_runs(
             from .serving import Server
 
             code = code.replace("http://127.0.0.1:8765", stack.enter_context(Server(root.path)).url)
-        exec(compile(code, "README.md", "exec"), {})
+        names: dict[str, Any] = {}
+        exec(compile(code, "README.md", "exec"), names)
+        if "app" in names:
+            from .serving import ask
+
+            print(ask(names["app"], "/prompt").raise_for_status().text)
     assert capsys.readouterr().out
 
 

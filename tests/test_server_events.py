@@ -28,7 +28,7 @@ from skills_refresh.changes import compare
 from skills_refresh.server.events import MAX_EVENT_BYTES, MAX_JOINED_BYTES, MAX_WAITING, EventHub
 
 # The server with another interval, given before the module is used.
-_PINGING = prepared("from skills_refresh.server import running; running.PING_S = 0.05")
+_PINGING = prepared("from skills_refresh.server import context; context.PING_S = 0.05")
 
 
 @pytest.fixture

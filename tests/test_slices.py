@@ -334,12 +334,12 @@ def test_what_was_put_off_is_not_put_off_for_ever(skills_root: SkillsRoot, monke
         skills_root.add(name)
     heart = reconciler.Reconciler(make_watcher(lambda descriptor: None), Settings(), Clock())
     watched = heart.hold(Root(str(skills_root.path)))
-    heart.reconcile("roots")
+    heart.reconcile()
     monkeypatch.setattr(reconciler, "SLICE_S", 0.0)
     skills_root.add("z", body="After.")
     for _ in range(20):
         heart.rescan(watched)
-        heart.reconcile("watch")
+        heart.reconcile()
     assert watched.catalog is not None
     assert watched.catalog.skills["z"].instructions() == "After."
     heart.release(watched)
@@ -360,7 +360,7 @@ class Slices:
 
     def step(self) -> None:
         self.heart.gather()
-        self.heart.reconcile("watch")
+        self.heart.reconcile()
 
     def skills_meanwhile(self) -> list[dict[str, Skill]]:
         """Reads all; returns what skills there were after each slice."""

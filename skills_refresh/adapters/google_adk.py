@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..encoding import plain
 from ..errors import ConfigError, SkillsRefreshError
+from ..freezing import plain
 from ..model import Skill
 from ..skill_content import read_skill_file
 from ..workspace import Workspace

@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from ..encoding import plain
 from ..errors import ConfigError
+from ..freezing import plain
 from ..model import Skill, Snapshot
 from ..reading import Signature, signature_or_none
 from ..workspace import Workspace

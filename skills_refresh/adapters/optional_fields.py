@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ..encoding import plain
+from ..freezing import plain
 from ..model import Skill
 
 

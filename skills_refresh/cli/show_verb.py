@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from ..encoding import plain, skill_details_json
+from ..encoding import skill_details_json
 from ..errors import ConfigError
 from ..escaping import printable, printable_block
+from ..freezing import plain
 from ..model import Skill, Snapshot
 from .options import json_flag, read_config, root_arguments
 from .output import to_json

@@ -14,6 +14,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from httpx_sse import ServerSentEvent
@@ -64,6 +65,7 @@ class FollowLoop:
         self._stand: _Stand | None = None
         self._roots: tuple[RootHealth, ...] = ()
         self._health: tuple[RootHealth, ...] = ()
+        self._told: dict[Path, tuple[str, str]] = {}
         self._failures = 0
         self._retry_s = 0.0
         self._away: _Away | None = None
@@ -191,7 +193,11 @@ class FollowLoop:
         away = self._away if self._is_told_away else None
         self._health = roots if away is None else tuple(self._stale(root, away) for root in roots)
         self._workspace._follow_health(self.health)
-        self._workspace._tell_health()
+        for root in self._health:
+            told, now = self._told.get(root.path), (root.mode, root.reason)
+            self._told[root.path] = now
+            if told not in (None, now):
+                self._workspace._tell_health(root)
 
     def _stale(self, root: RootHealth, away: _Away) -> RootHealth:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(away.since))

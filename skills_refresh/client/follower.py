@@ -15,8 +15,10 @@ from concurrent.futures import Future
 from contextlib import suppress
 from weakref import WeakSet
 
+from ..callers import Callers
 from ..errors import ClosedError, EngineError, ServerError, SkillsRefreshError
 from ..model import Reason
+from ..settings import Settings
 from ..workspace import Workspace
 from .address import Address
 from .follow_loop import FollowLoop
@@ -37,6 +39,8 @@ class Follower:
     """
 
     def __init__(self, address: Address, token: str | None) -> None:
+        self.settings = Settings()
+        self.callers = Callers()
         self._address = address
         self._token = token
         self._lock = threading.Lock()
@@ -50,6 +54,13 @@ class Follower:
         _followers.add(self)
 
     # -- requests: called by the workspace, on any thread -------------------------------------------------------------
+
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None:
+        """Does nothing: the workspace is held until it is closed."""
+
+    def is_own_thread(self) -> bool:
+        """Whether the thread that follows calls."""
+        return threading.current_thread() is self._thread
 
     def attach(self, workspace: Workspace) -> Future[None]:
         """Follows the server for `workspace`. Fails where it cannot be reached, or refuses."""
@@ -77,6 +88,10 @@ class Follower:
         if not read_all:
             return self._submit("/v1/sync", {}, reason)
         return self._submit("/v1/refresh", {"reason": "manual" if reason == "manual" else "remote"}, reason)
+
+    def invalidate(self, workspace: Workspace) -> Future[None]:
+        """Has the server ask its checks of eligibility again, which it does when it lists everything anew."""
+        return self.refresh(workspace, "manual", read_all=True)
 
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """Fails: only whoever reads the files knows what it is made of."""

@@ -15,8 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..freezing import frozen
 from ..health import RootHealth
-from ..model import Skill, SkillFile, Snapshot, skill_identity
+from ..layered import LayeredMapping, layered
+from ..layers import FoundProblems
+from ..model import HiddenSkill, Skill, SkillFile, Snapshot, skill_identity
 from ..problems import Problem
 
 
@@ -31,26 +34,37 @@ def rebuild(answer: Mapping[str, Any], known: Snapshot | None) -> Snapshot:
         skills.pop(name, None)
     for told in answer["skills"]:
         skill = _skill(told)
-        before = had.get(skill.name)
-        skills[skill.name] = before if before is not None and _fields(before) == _fields(skill) else skill
+        skills[skill.name] = _same_or_new(skill, had.get(skill.name))
     if skills.keys() != had.keys():
         skills = dict(sorted(skills.items()))
     problems = tuple(
         Problem(told["code"], told["severity"], Path(told["path"]), told["message"]) for told in answer["problems"]
     )
     files = {path: SkillFile(*told) for path, told in answer["files"].items()}
+    hidden: dict[str, HiddenSkill] = {}
+    for told in answer.get("hidden", ()):
+        skill = _same_or_new(_skill(told["skill"]), None if known is None else _hidden_skill(known, told))
+        hidden[skill.name] = HiddenSkill(skill, str(told["reason"]))
     return Snapshot(
         version=int(answer["version"]),
         prompt_version=int(answer["prompt_version"]),
-        skills=MappingProxyType(skills),
-        problems=known.problems if known is not None and known.problems == problems else problems,
-        files=known.files if known is not None and known.files == files else MappingProxyType(files),
+        skills=LayeredMapping((skills,)),
+        find_problems=(
+            known.find_problems if known is not None and known.problems == problems else FoundProblems((problems,))
+        ),
+        files=known.files if known is not None and known.files == files else layered(files),
+        hidden=known.hidden if known is not None and known.hidden == hidden else layered(hidden),
     )
 
 
 def tells_the_same(before: Snapshot, after: Snapshot) -> bool:
     """Whether nothing but versions differs between two snapshots that `rebuild` made one after the other."""
-    return before.skills == after.skills and before.problems == after.problems and before.files == after.files
+    return (
+        before.skills == after.skills
+        and before.problems == after.problems
+        and before.files == after.files
+        and before.hidden == after.hidden
+    )
 
 
 def later_than(before: Snapshot, after: Snapshot) -> Snapshot:
@@ -84,11 +98,21 @@ def _skill(told: Mapping[str, Any]) -> Skill:
         relative_location=told["relative_location"],
         digest=digest,
         files=tuple(SkillFile(*file) for file in told["files"]),
-        frontmatter=MappingProxyType({name: _frozen(value) for name, value in told["frontmatter"].items()}),
+        frontmatter=MappingProxyType({name: frozen(value) for name, value in told["frontmatter"].items()}),
         source=source,
         body_offset=told["body_offset"],
         identity=skill_identity(told["name"], told["relative_location"], digest),
     )
+
+
+def _hidden_skill(known: Snapshot, told: Mapping[str, Any]) -> Skill | None:
+    """The skill in `known`, hidden or not, that may be the one that is told as hidden."""
+    name = told["skill"]["name"]
+    return known.hidden[name].skill if name in known.hidden else known.skills.get(name)
+
+
+def _same_or_new(skill: Skill, before: Skill | None) -> Skill:
+    return before if before is not None and _fields(before) == _fields(skill) else skill
 
 
 def _fields(skill: Skill) -> tuple[object, ...]:
@@ -103,11 +127,3 @@ def _fields(skill: Skill) -> tuple[object, ...]:
         skill.source,
         skill.body_offset,
     )
-
-
-def _frozen(value: object) -> object:
-    if isinstance(value, dict):
-        return MappingProxyType({name: _frozen(item) for name, item in value.items()})
-    if isinstance(value, list):
-        return tuple(_frozen(item) for item in value)
-    return value

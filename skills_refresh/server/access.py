@@ -51,11 +51,11 @@ class Access:
             raise Refusal(
                 421,
                 f"the Host header {host[:100]!r} names another server",
-                "Use its address, or start it with --allow-host.",
+                "Use its address, or allow the name (--allow-host).",
             )
         origin = headers.get(b"origin")
         if origin is not None and not self.allows_origin(origin.decode("latin-1"), host):
-            raise Refusal(403, "pages of another origin may not use this server", "Start it with --allow-origin.")
+            raise Refusal(403, "pages of another origin may not use this server", "Allow it (--allow-origin).")
         if self.token is not None and _WORKSPACE.sub("", path) not in OPEN_PATHS and method != "OPTIONS":
             given = headers.get(b"authorization", b"").partition(b" ")
             if given[0].lower() != b"bearer" or not hmac.compare_digest(given[2].strip(), self.token.encode()):

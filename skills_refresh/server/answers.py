@@ -57,11 +57,20 @@ class SkillAnswer(Answer):
     shadows: list[str] = Field(description="Other skills of this name, which come later.", examples=[[]])
 
 
+class HiddenAnswer(Answer):
+    """A skill that must not be used."""
+
+    name: str = Field(examples=["video"])
+    location: str = Field(description="Its SKILL.md.", examples=["/srv/skills/video/SKILL.md"])
+    reason: str = Field(examples=["needs the program ffmpeg: install it, or put it on the PATH"])
+
+
 class SnapshotAnswer(VersionAnswer):
     """All skills and problems."""
 
     skills: list[SkillAnswer]
     problems: list[ProblemAnswer]
+    hidden: list[HiddenAnswer] = Field(default=[], description="Left out where none are.")
 
 
 class FileAnswer(Answer):
@@ -103,6 +112,13 @@ class CompleteSkillAnswer(Answer):
     body_offset: int = Field(description="Where in these bytes the instructions begin.", examples=[54])
 
 
+class CompleteHiddenAnswer(Answer):
+    """A skill that must not be used, with its bytes."""
+
+    skill: CompleteSkillAnswer
+    reason: str = Field(examples=["needs the program ffmpeg: install it, or put it on the PATH"])
+
+
 class CompleteAnswer(VersionAnswer):
     """A snapshot with all that it holds, or what of it differs from an earlier one."""
 
@@ -111,6 +127,7 @@ class CompleteAnswer(VersionAnswer):
     removed: list[str] = Field(description="Names of skills that are gone since then.")
     problems: list[ProblemAnswer]
     files: dict[str, tuple[str, int, str | None, int | None]] = Field(description="Of no skill, by absolute path.")
+    hidden: list[CompleteHiddenAnswer] = Field(default=[], description="All of them; left out where none are.")
 
 
 class RootAnswer(Answer):

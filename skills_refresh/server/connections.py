@@ -10,7 +10,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from .stream import ABORT
+from .extensions import ABORT
 
 # Descriptors that the engine and the process need beside those of connections.
 SPARE_DESCRIPTORS = 64

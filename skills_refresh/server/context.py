@@ -1,64 +1,40 @@
-"""`Context`: what all routes share: the workspaces, the counters, and the work that takes longer than a moment."""
+"""`Context`: what all routes share: the workspaces, the counters, and looks at the disk."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from starlette.requests import Request
 
-from ..diagnosis import diagnose
-from ..encoding import path_json
 from ..errors import SkillsRefreshError
-from ..fresh_scan import scan_roots
 from ..model import Snapshot
-from ..settings import Settings
-from ..watching.limits import kernel_watches, limit_for
 from ..workspace import Workspace
-from .bodies import to_json
-from .configured import ConfiguredWorkspaces
-from .events import EventHub
+from .events import PING_S, EventHub
 from .metrics import Metrics
 from .refusals import Refusal
 from .served import ServedWorkspace
 from .threads import in_thread
 
-# Looking closely reads every root anew: once in so many seconds, however many ask.
-DIAGNOSIS_S = 60.0
 # How long to wait for the listener that brings a snapshot here, before looking whether the workspace was replaced.
 LISTENER_S = 1.0
 # The longest that a look at everything may take.
 LOOK_S = 60.0
 
 
-class _Diagnosis(NamedTuple):
-    """What `doctor` tells of a workspace, from when on."""
-
-    workspace: Workspace
-    began: float
-    task: asyncio.Task[bytes]
-
-
 class Context:
-    """What is served, and by which rules. Belongs to one event loop.
+    """What is served, and to how many at once. Belongs to one event loop.
 
-    `workspaces` maps names to workspaces, "" to the one at the top.
+    `workspaces` maps names to workspaces, "" to the one at the top; it may change.
     """
 
-    def __init__(self, configured: ConfiguredWorkspaces, max_followers: int) -> None:
-        self.workspaces = configured.served
-        self.metrics = Metrics(self.workspaces.values)
-        self._configured = configured
+    def __init__(self, workspaces: Mapping[str, ServedWorkspace], max_followers: int) -> None:
+        self.workspaces = workspaces
+        self.metrics = Metrics(workspaces.values)
         self._max_followers = max_followers
-        self._diagnoses: dict[str, _Diagnosis] = {}
-
-    @property
-    def settings(self) -> Settings:
-        """Those of the engine."""
-        return self._configured.config.settings
 
     def served(self, name: str) -> ServedWorkspace:
         """The workspace called `name`. Raises `Refusal` where there is none."""
@@ -73,6 +49,14 @@ class Context:
         if served.hub is None:
             raise Refusal(503, "skills are being read for the first time", "Ask again in a second.", retry_after=1)
         return served, served.hub
+
+    async def keep_alive(self) -> None:
+        """Sends comments to whoever follows, for ever."""
+        while True:
+            await asyncio.sleep(PING_S)
+            for served in self.workspaces.values():
+                if served.hub is not None:
+                    served.hub.ping()
 
     @contextmanager
     def following(self) -> Iterator[None]:
@@ -110,8 +94,7 @@ class Context:
         self, served: ServedWorkspace, kind: str, look: Callable[[Workspace], Snapshot], arrived: float
     ) -> Snapshot:
         async with served.looking:
-            workspace, hub = served.workspace, served.hub
-            assert workspace is not None
+            workspace, hub = served.current, served.hub
             assert hub is not None
             if served.looked_from.get(kind, 0.0) <= arrived:
                 began = time.monotonic()
@@ -124,29 +107,3 @@ class Context:
                     await hub.wait_for_newer(hub.snapshot.version, LISTENER_S)
                 served.looked_from[kind] = began
             return hub.snapshot
-
-    async def diagnose(self, served: ServedWorkspace) -> bytes:
-        """What `doctor` tells of a workspace, as JSON."""
-        workspace = served.workspace
-        assert workspace is not None
-        known = self._diagnoses.get(served.name)
-        failed = known is not None and known.task.done() and known.task.exception() is not None
-        if known is None or failed or known.workspace is not workspace or time.monotonic() - known.began > DIAGNOSIS_S:
-            task = asyncio.create_task(in_thread(self._look_closely, workspace))
-            known = self._diagnoses[served.name] = _Diagnosis(workspace, time.monotonic(), task)
-        return await asyncio.shield(known.task)
-
-    def _look_closely(self, workspace: Workspace) -> bytes:
-        _, opened = scan_roots(workspace.roots, self.settings)
-        limit = limit_for("watch-limit")
-        roots = [
-            {
-                "path": path_json(found.path),
-                "directories": found.directories,
-                "files": found.files,
-                "pruned": [pruned._asdict() | {"path": path_json(pruned.path)} for pruned in found.pruned],
-            }
-            for found in map(diagnose, opened)
-        ]
-        watches = {"kernel_watches": kernel_watches(), "max_user_watches": None if limit is None else limit.value}
-        return to_json({"roots": roots, **watches})

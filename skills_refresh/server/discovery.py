@@ -8,8 +8,10 @@ be told when it was made; it is kept as long as the skill is the same.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from hashlib import sha256
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request
@@ -23,6 +25,7 @@ from .context import Context
 from .pieces import PiecewiseResponse
 from .refusals import Refusal
 from .responses import NOT_MODIFIED, matches, not_modified, refusals, text
+from .served import ServedWorkspace
 from .skill_files import find_skill
 from .threads import in_thread
 
@@ -39,25 +42,28 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     digests: dict[str, dict[str, tuple[Skill, str]]] = {}
     archiving = asyncio.Semaphore(MAX_ARCHIVING)
 
-    def digest_of(skill: Skill, known: tuple[Skill, str] | None) -> tuple[Skill, str] | None:
+    def digest_of(
+        skill: Skill, known: tuple[Skill, str] | None, link_targets: Sequence[Path]
+    ) -> tuple[Skill, str] | None:
         if known is not None and known[0] is skill:
             return known
         try:
-            data = make_archive(skill, context.settings.allow_link_targets)
+            data = make_archive(skill, link_targets)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.FORBIDDEN:  # that may last: its SKILL.md can be had all the same
                 return skill, ""
             return None  # it is changing just now, and will be told a moment later
         return skill, f"sha256:{sha256(data).hexdigest()}"
 
-    def index_of(workspace: str, snapshot: Snapshot) -> bytes:
-        before, after, entries = digests.get(workspace, {}), {}, []
+    def index_of(served: ServedWorkspace, snapshot: Snapshot) -> bytes:
+        before, after, entries = digests.get(served.name, {}), {}, []
+        link_targets = served.current.settings.allow_link_targets
         for name, skill in snapshot.skills.items():
             if not _is_text(name):
                 continue  # no address leads to it
             described = {"name": name, "description": skill.description}
             place = quote(name, safe="")
-            found = digest_of(skill, before.get(name)) if can_archive(skill) else (skill, "")
+            found = digest_of(skill, before.get(name), link_targets) if can_archive(skill) else (skill, "")
             if found is None:
                 continue
             after[name] = found
@@ -65,7 +71,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
                 entries.append({**described, "type": "archive", "url": f"{place}.tar.gz", "digest": found[1]})
             else:
                 entries.append({**described, "type": "skill-md", "url": f"{place}/SKILL.md", "digest": skill.digest})
-        digests[workspace] = after
+        digests[served.name] = after
         return to_json({"$schema": SCHEMA, "skills": entries})
 
     @router.get(PATH + "/index.json", response_model=answers.IndexAnswer, summary="What can be installed")
@@ -74,9 +80,7 @@ def add_discovery(router: APIRouter, context: Context) -> None:
         served, hub = context.ready(request)
         current = hub.snapshot
         # Kept for this version, so that many who ask at once do not make as many archives of everything.
-        body = await served.bodies.get(
-            (current.version, "index"), lambda: index_of(served.name, current), compressed=False
-        )
+        body = await served.bodies.get((current.version, "index"), lambda: index_of(served, current), compressed=False)
         return PiecewiseResponse(body.data, media_type="application/json")
 
     @router.get(
@@ -101,11 +105,12 @@ def add_discovery(router: APIRouter, context: Context) -> None:
     )
     async def skill_archive(request: Request, name: str) -> Response:
         """All relevant files of a skill that has more than its `SKILL.md`."""
-        found = find_skill(context.ready(request)[1].snapshot, name)
+        served, hub = context.ready(request)
+        found = find_skill(hub.snapshot, name)
         if not can_archive(found):
             raise Refusal(404, f"the skill {name!r} is not offered as an archive", "Take its SKILL.md.")
         async with archiving:
-            data = await in_thread(make_archive, found, context.settings.allow_link_targets)
+            data = await in_thread(make_archive, found, served.current.settings.allow_link_targets)
         return PiecewiseResponse(data, 200, {"etag": f'"sha256:{sha256(data).hexdigest()}"'}, ARCHIVE)
 
 

@@ -14,9 +14,9 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .access import OPEN_PATHS, Access, Headers
+from .extensions import HEAD, drop
 from .metrics import Metrics
 from .refusals import Refusal
-from .stream import HEAD, drop
 
 # Answering takes milliseconds; so many at once come from something that has gone wrong.
 MAX_REQUESTS = 256
@@ -86,14 +86,15 @@ class Guard:
         try:
             if len(headers) != len(scope["headers"]):
                 _check_host_is_one(scope)
-            self.access.check(scope["path"], scope["method"], headers, is_at_file=_is_at_file(scope))
+            path = _path_here(scope)
+            self.access.check(path, scope["method"], headers, is_at_file=_is_at_file(scope))
             _check_body(headers)
             if int(headers.get(b"content-length", b"0")) > 0:
                 receive = await _receive_body(scope, receive)
             answering = 1
             self._answering += 1
             busy = self._answering - self._metrics.following > MAX_REQUESTS
-            if busy and scope["path"] not in OPEN_PATHS:  # who asks whether it lives must be answered
+            if busy and path not in OPEN_PATHS:  # who asks whether it lives must be answered
                 raise Refusal(503, "too many requests at once", "Ask again in a second.", retry_after=1)
             if scope["method"] == "OPTIONS" and origin.decode("latin-1") in self.access.origins:
                 await _send_empty(send_with_headers)
@@ -112,6 +113,12 @@ def keep_slashes(raw_path: bytes) -> str:
     """A path decoded, but for its encoded slashes, which belong to a name and divide nothing, and percent signs, so
     that both can be told from what only looks like them."""
     return unquote(_KEPT.sub(lambda match: f"%25{match[1].upper()}", raw_path.decode("latin-1")))
+
+
+def _path_here(scope: Scope) -> str:
+    """The path below where the application is mounted."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
 
 
 def _is_at_file(scope: Scope) -> bool:

@@ -8,8 +8,10 @@ import asyncio
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from .stream import HEAD, PIECE_BYTES, drop
+from .extensions import asks_for_head, drop
 
+# A body may be large and its reader slow: in pieces, no more than one of them waits in the connection's buffer.
+PIECE_BYTES = 65_536
 # Who has not read a piece for so many seconds does not read any more.
 PATIENCE_S = 30.0
 
@@ -19,7 +21,7 @@ class PiecewiseResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Sends all of it."""
-        if len(self.body) <= PIECE_BYTES or HEAD in (scope.get("extensions") or {}):
+        if len(self.body) <= PIECE_BYTES or asks_for_head(scope):
             await super().__call__(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})

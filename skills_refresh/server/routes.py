@@ -10,16 +10,17 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response
 
-from ..encoding import JsonObject, complete_json, problem_json, skill_json
+from ..encoding import JsonObject, complete_json, hidden_json, problem_json, skill_json
 from ..model import Snapshot
 from . import answers
 from .bodies import accepts_gzip, to_json
 from .context import Context
 from .events import EventHub
+from .extensions import wait_for_disconnect
 from .pieces import PiecewiseResponse
 from .responses import NOT_MODIFIED, Etag, json_response, matches, not_modified, text, version_json
 from .shadows import find_shadows
-from .stream import EventStream, wait_for_disconnect
+from .stream import EventStream
 
 # The longest that a request for a later version waits: shorter than proxies are patient.
 LONGEST_WAIT_S = 60.0
@@ -136,4 +137,4 @@ def _list_json(snapshot: Snapshot) -> JsonObject:
     shadows = find_shadows(snapshot)
     skills = [skill_json(skill) | {"shadows": shadows.get(name, [])} for name, skill in snapshot.skills.items()]
     problems = [problem_json(found) | {"cure": found.cure} for found in snapshot.problems]
-    return {**version_json(snapshot), "skills": skills, "problems": problems}
+    return {**version_json(snapshot), "skills": skills, "problems": problems, **hidden_json(snapshot)}

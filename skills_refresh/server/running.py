@@ -21,7 +21,6 @@ from .app import create_app
 from .configured import ConfiguredWorkspaces
 from .connections import Connection, allow_many_connections
 from .context import Context
-from .events import PING_S
 from .sockets import BACKLOG, describe
 from .systemd import notify, notify_reloading, watchdog_seconds
 from .threads import in_thread
@@ -54,7 +53,8 @@ class Service:
         self._listeners = listeners
         self._where = ", ".join(describe(listener) for listener in listeners)
         self._workspaces = ConfiguredWorkspaces(read_config())
-        self._app = create_app(Context(self._workspaces, max_followers), read_access())
+        self._context = Context(self._workspaces.served, max_followers)
+        self._app = create_app(self._context, read_access())
         Connection.limit = allow_many_connections()
         self._server = _Server(
             uvicorn.Config(
@@ -82,7 +82,7 @@ class Service:
             loop.add_signal_handler(number, self._ending.set)
         loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         serving = asyncio.create_task(self._server.serve(sockets=self._listeners))
-        repeating = [asyncio.create_task(self._ping()), asyncio.create_task(self._feed_watchdog())]
+        repeating = [asyncio.create_task(self._context.keep_alive()), asyncio.create_task(self._feed_watchdog())]
         try:
             opening = asyncio.create_task(self._open())
             ending = asyncio.create_task(self._ending.wait())
@@ -111,13 +111,6 @@ class Service:
         return sum(len(each.snapshot.skills) for each in served)
 
     # -- what repeats -------------------------------------------------------------------------------------------------
-
-    async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(PING_S)
-            for served in self._workspaces.served.values():
-                if served.hub is not None:
-                    served.hub.ping()
 
     async def _feed_watchdog(self) -> None:
         seconds = watchdog_seconds()

@@ -67,6 +67,12 @@ class ServedWorkspace:
         assert self.hub is not None
         return self.hub.snapshot
 
+    @property
+    def current(self) -> Workspace:
+        """The workspace that is served just now; there must be one."""
+        assert self.workspace is not None
+        return self.workspace
+
     def is_at_or_after(self, version: int) -> bool:
         """Whether what is served just now is no earlier than `version`."""
         return self.hub is not None and self.hub.snapshot.version >= version

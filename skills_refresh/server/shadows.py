@@ -3,8 +3,8 @@ one that is."""
 
 from __future__ import annotations
 
-from ..catalog import shadowed
 from ..encoding import path_json
+from ..layers import shadowed
 from ..model import Snapshot
 
 
@@ -19,5 +19,5 @@ def find_shadows(snapshot: Snapshot) -> dict[str, list[str]]:
     return {
         name: losers[message]
         for name, skill in snapshot.skills.items()
-        if (message := shadowed(skill, skill, name).message) in losers
+        if (message := shadowed(skill, skill).message) in losers
     }

@@ -74,13 +74,13 @@ def add_skill_routes(router: APIRouter, context: Context) -> None:
     )
     async def file(request: Request, name: str, path: str, if_none_match: Etag = None) -> Response:
         """The content of a file that the skill lists, as the snapshot knows it, with its sha256 in `Repr-Digest`."""
-        _, hub = context.ready(request)
+        served, hub = context.ready(request)
         found = find_skill(hub.snapshot, name)
         listed = find_file(found, path)
         etag = f'"sha256:{listed.sha256}"' if listed.sha256 else f'"{listed.mtime_ns}-{listed.size}"'
         if matches(if_none_match, etag):
             return not_modified(etag)
-        data, digest = await in_thread(_read_and_hash, found, listed, context.settings.allow_link_targets)
+        data, digest = await in_thread(_read_and_hash, found, listed, served.current.settings.allow_link_targets)
         # A download and never a document: a browser must not run what a skill holds.
         headers = {"etag": etag, "content-disposition": "attachment", "repr-digest": f"sha-256=:{digest}:"}
         return PiecewiseResponse(data, 200, headers, "application/octet-stream")

@@ -10,13 +10,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from .events import EventHub, Subscriber
+from .extensions import asks_for_head, drop, wait_for_disconnect
+from .pieces import PIECE_BYTES
 
-# An event may be large and its reader slow: in pieces, no more than one of them waits in the connection's buffer.
-PIECE_BYTES = 65_536
-#: The key in an ASGI scope's `extensions` under which the server leaves a function that drops the connection.
-ABORT = "skills_refresh.abort"
-#: The key that says that nothing but the headers was asked for.
-HEAD = "skills_refresh.head"
 # The last is for proxies: nginx would hold events back.
 _HEADERS = {"content-type": "text/event-stream", "cache-control": "no-store", "x-accel-buffering": "no"}
 
@@ -41,7 +37,7 @@ class EventStream(Response):
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         del self.headers["content-length"]
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        if HEAD in (scope.get("extensions") or {}):
+        if asks_for_head(scope):
             await send({"type": "http.response.body", "body": b""})
             return
         task = asyncio.current_task()
@@ -66,16 +62,3 @@ async def _send_all(subscriber: Subscriber, send: Send) -> None:
             piece = data[start : start + PIECE_BYTES]
             await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
-
-
-async def wait_for_disconnect(receive: Receive) -> None:
-    """Returns when the reader has gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def drop(scope: Scope) -> None:
-    """Drops the connection with what its buffer holds: who does not read would keep it open for ever."""
-    abort = (scope.get("extensions") or {}).get(ABORT)
-    if abort is not None:
-        abort()

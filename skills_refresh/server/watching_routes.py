@@ -9,6 +9,7 @@ from starlette.responses import Response
 from ..encoding import health_json
 from . import answers
 from .context import Context
+from .diagnoses import Diagnoses
 from .refusals import Refusal
 from .responses import json_response, refusals, version_json
 
@@ -17,6 +18,7 @@ _REFRESH = answers.RefreshRequest.model_json_schema()
 
 def add_watching_routes(router: APIRouter, context: Context) -> None:
     """Adds them to `router`."""
+    diagnoses = Diagnoses()
 
     @router.get("/v1/health", response_model=answers.HealthAnswer, summary="How each root is watched")
     async def health(request: Request) -> Response:
@@ -28,7 +30,7 @@ def add_watching_routes(router: APIRouter, context: Context) -> None:
     async def doctor(request: Request) -> Response:
         """What `skills-refresh doctor` tells; it takes a while, and is told anew once a minute at most."""
         served, _ = context.ready(request)
-        return Response(await context.diagnose(served), media_type="application/json")
+        return Response(await diagnoses.of(served.name, served.current), media_type="application/json")
 
     @router.post(
         "/v1/refresh",

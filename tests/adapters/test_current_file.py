@@ -9,6 +9,7 @@ import pytest
 
 from skills_refresh import ClosedError, Root, Settings, Workspace, scan
 from skills_refresh.adapters.current_file import read_current_file
+from skills_refresh.callers import Callers
 
 from ..conftest import SkillsRoot
 
@@ -17,6 +18,17 @@ Opener = Callable[..., Workspace]
 
 class DeafHost:
     """Carries a workspace, and never hears of an edit, as if the next one always came before it could look."""
+
+    callers = Callers()
+    settings = Settings()
+
+    def keep(self, workspace: Workspace, *, wanted: bool) -> None: ...
+
+    def is_own_thread(self) -> bool:
+        return False
+
+    def invalidate(self, workspace: Workspace) -> Future[None]:
+        return self._done()
 
     def attach(self, workspace: Workspace) -> Future[None]:
         workspace._publish(scan([root.path for root in workspace.roots]).snapshot, "roots")

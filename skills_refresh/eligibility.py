@@ -1,0 +1,127 @@
+"""Eligibility: which skills may be used. A check is a function that takes a skill and returns None, or why it must be
+hidden: one line, for people.
+
+Two are ready-made: what a skill requires of the machine, and which roots are trusted. What a skill says of itself in a
+way that cannot be understood is no reason to hide it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from .errors import ConfigError
+from .model import Skill
+
+Check = Callable[[Skill], "str | None"]
+# What `open` and `watch` take: a check, or several, of which the first reason counts.
+Eligible = Check | Iterable[Check]
+
+# Gateways in whose declarations `always` means that no program and no variable is needed. nanobot means by it that a
+# skill is always in the prompt.
+_ALWAYS_IS_ELIGIBLE = frozenset({"openclaw", "clawdbot", "clawdis", "moltbot"})
+# What else systems are called in skills than by Python.
+_SYSTEMS = {"macos": "darwin", "mac": "darwin", "osx": "darwin", "windows": "win32", "win": "win32"}
+
+
+def checks_of(eligible: Eligible | None) -> tuple[Check, ...]:
+    """The checks in `eligible`, in order; none for None. Raises `ConfigError` for what is no function."""
+    if eligible is None:
+        return ()
+    checks = (eligible,) if callable(eligible) else tuple(eligible)
+    for check in checks:
+        if not callable(check):
+            raise ConfigError(f"eligible: {check!r} is no function; give one that takes a skill and returns a reason")
+    return checks
+
+
+def requires(skill: Skill) -> str | None:
+    """None where this machine has what `skill` declares that it needs; otherwise what is missing, and the cure.
+
+    Declarations are read where skills for OpenClaw, nanobot and their relatives have them: in `metadata`, itself or
+    below a gateway's name, be it YAML or a string of JSON. They are `requires.bins` (programs, all of them),
+    `requires.anyBins` (one of them), `requires.env` (variables that are set and not empty) and `os` (systems, one of
+    them). `requires.config` names settings that only the gateway knows, and is not looked at.
+
+    The machine is looked at each time, so a program that was installed meanwhile counts when `Workspace.invalidate`
+    asks again. Safe from any thread.
+    """
+    for gateway, declared in _declarations(skill.frontmatter.get("metadata")):
+        missing = list(_wrong_system(_words(declared.get("os"))))
+        if not (declared.get("always") is True and gateway in _ALWAYS_IS_ELIGIBLE):
+            missing += _missing(_mapping(declared.get("requires")))
+        if missing:
+            return "; ".join(missing)
+    return None
+
+
+def trusted(paths: Iterable[str | os.PathLike[str]]) -> Check:
+    """A check that hides every skill whose root is none of `paths` and lies in none of them.
+
+    For roots that come with a project, which anybody may have written. All roots are judged, so name those of the user,
+    too. `~` is expanded, and relative paths start at the working directory. The real paths of root and `paths` are
+    compared when it is asked, so neither `..` nor a link makes a root trusted. The check is safe from any thread.
+
+    Raises `ConfigError` where `paths` is a single path: give a list.
+    """
+    if isinstance(paths, (str, os.PathLike)):
+        raise ConfigError(f"trusted: {os.fspath(paths)!r} is one path; give a list, such as [path]")
+    above = tuple(os.path.abspath(os.path.expanduser(os.fspath(path))) for path in paths)
+
+    def check(skill: Skill) -> str | None:
+        root = os.path.realpath(skill.root)
+        for path in map(os.path.realpath, above):
+            if os.path.commonpath([root, path]) == path:
+                return None
+        return f"its root {skill.root} is not trusted: look at its skills first, then trust it"
+
+    return check
+
+
+def _declarations(metadata: object) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """What is declared in `metadata`, each with the gateway that it was written for, empty where it is for all."""
+    declared = _mapping(metadata)
+    yield "", declared
+    for gateway, value in declared.items():
+        if gateway not in ("requires", "os"):
+            yield gateway, _mapping(value)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    """`value` as a mapping, be it one or a string of JSON; empty where it is neither."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        import json  # here, as below, because a gateway without this check need not pay for it
+
+        try:
+            value = json.loads(value)
+        except (ValueError, RecursionError):
+            return {}
+    return value if isinstance(value, Mapping) else {}
+
+
+def _words(value: object) -> list[str]:
+    """The words in `value`, a list of them or one string with commas; whatever else is in it is left out."""
+    items = value.split(",") if isinstance(value, str) else value if isinstance(value, (list, tuple)) else ()
+    words = [item.strip() for item in items if isinstance(item, str)]
+    return [word for word in words if word and "\0" not in word]
+
+
+def _wrong_system(systems: list[str]) -> Iterator[str]:
+    names = {_SYSTEMS.get(system.lower(), system.lower()) for system in systems}
+    if names and sys.platform not in names:
+        yield f"runs on {', '.join(systems)} alone, and this is {sys.platform}: use it there"
+
+
+def _missing(needed: Mapping[str, object]) -> Iterator[str]:
+    import shutil
+
+    for program in _words(needed.get("bins")):
+        if shutil.which(program) is None:
+            yield f"needs the program {program}: install it, or put it on the PATH"
+    programs = _words(needed.get("anyBins"))
+    if programs and not any(map(shutil.which, programs)):
+        yield f"needs one of the programs {', '.join(programs)}: install one, or put it on the PATH"
+    for variable in _words(needed.get("env")):
+        if not os.environ.get(variable):
+            yield f"needs the environment variable {variable}: set it where the gateway is started"
