@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 
 from fastmcp import Client, FastMCP
@@ -20,14 +20,14 @@ from skills_refresh.adapters.fastmcp import SnapshotSkillsProvider
 @contextmanager
 def _asking(provider: Provider) -> Iterator[Turn]:
     loop = asyncio.new_event_loop()
-    client = Client(FastMCP("skills", providers=[provider]))
-    loop.run_until_complete(client.__aenter__())
+    opened = AsyncExitStack()
+    client = loop.run_until_complete(opened.enter_async_context(Client(FastMCP("skills", providers=[provider]))))
     try:
         yield lambda: "\n".join(
             str(resource.description) for resource in loop.run_until_complete(client.list_resources())
         )
     finally:
-        loop.run_until_complete(client.__aexit__(None, None, None))
+        loop.run_until_complete(opened.aclose())
         loop.close()
 
 

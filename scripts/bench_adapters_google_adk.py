@@ -19,14 +19,14 @@ from skills_refresh.adapters.google_adk import EVERYTHING, SnapshotSkillRegistry
 
 @contextmanager
 def _own(root: Path) -> Iterator[Turn]:
-    yield lambda: format_skills_as_xml(SkillToolset(skills=load_skills_from_dir(root)).skills)
+    yield lambda: format_skills_as_xml([*SkillToolset(skills=load_skills_from_dir(root)).skills])
 
 
 @contextmanager
 def _ours(skills: Workspace, root: Path) -> Iterator[Turn]:
     registry = SnapshotSkillRegistry(skills)
     loop = asyncio.new_event_loop()
-    yield lambda: format_skills_as_xml(loop.run_until_complete(registry.search_skills(query=EVERYTHING)))
+    yield lambda: format_skills_as_xml([*loop.run_until_complete(registry.search_skills(query=EVERYTHING))])
     loop.close()
 
 

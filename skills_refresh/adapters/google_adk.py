@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, SkillsRefreshError
 from ..freezing import plain
 from ..model import Skill
 from ..skill_content import read_skill_file
@@ -92,7 +93,8 @@ class SnapshotSkillRegistry(SkillRegistry):
         try:
             return self._read(name)
         except FileNotFoundError:  # it was written a moment ago, or is gone
-            self._workspace.sync()
+            with suppress(SkillsRefreshError):  # of a workspace that was closed, or whose server is away
+                self._workspace.sync()
             return self._read(name, leave_out=True)
 
     def _read(self, name: str, *, leave_out: bool = False) -> LoadedSkill | None:
@@ -103,6 +105,7 @@ class SnapshotSkillRegistry(SkillRegistry):
             self._loaded.pop(name, None)
             return None
         skill, frontmatter = accepted
+        settled = True
         found: dict[str, dict[str, str | bytes]] = {"references": {}, "assets": {}, "scripts": {}}
         for file in skill.files:
             directory, _, path = file.path.partition("/")
@@ -113,11 +116,13 @@ class SnapshotSkillRegistry(SkillRegistry):
             except (OSError, ValueError) as error:
                 if isinstance(error, FileNotFoundError) and not leave_out:
                     raise
+                settled = settled and not isinstance(error, OSError)  # that may be over the next time
                 _log.warning("the skill %r is loaded without a file of it: %s", name, error)
         scripts = {path: Script(src=text) for path, text in found.pop("scripts").items() if isinstance(text, str)}
         resources = Resources(references=found["references"], assets=found["assets"], scripts=scripts)
         loaded = LoadedSkill(frontmatter=frontmatter, instructions=skill.instructions().strip(), resources=resources)
-        self._loaded[name] = (skill, loaded)
+        if settled:
+            self._loaded[name] = (skill, loaded)
         return loaded
 
 
@@ -138,6 +143,6 @@ def _hits(words: Sequence[str], skill: Skill) -> tuple[int, int]:
 
 def _text_or_bytes(data: bytes) -> str | bytes:
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
         return data

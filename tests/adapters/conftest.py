@@ -12,8 +12,8 @@ Report = pytest.CollectReport
 _HERE = Path(__file__).parent
 
 
-# Everywhere else a warning is an error. Frameworks warn of what is deprecated in themselves and in what they use, which
-# is not ours to mend.
+# Everywhere else a warning is an error. The newest frameworks are tested, whose next release may warn of what will not
+# be there in a year.
 @pytest.hookimpl(wrapper=True)
 def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Report, Report]:
     """Lets frameworks warn while they are imported."""

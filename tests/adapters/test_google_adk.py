@@ -143,6 +143,7 @@ def test_a_skill_is_loaded_as_its_own_loader_loads_it(skills_root: SkillsRoot) -
     )
     for path in ("references/a/b.md", "assets/c.json", "scripts/run.py", "notes.md"):
         skills_root.write(f"pdf/{path}", f"This is {path}.\n")
+    skills_root.write("pdf/scripts/windows.py", "print(1)\r\nprint(2)\r\n")
     skills_root.write("pdf/assets/latin.txt", "Ä".encode("latin-1"))
     skills_root.write("pdf/scripts/latin.py", "Ä".encode("latin-1"))
     with watch(skills_root.path) as skills:
@@ -225,6 +226,18 @@ def test_a_file_behind_a_link_is_loaded_where_links_may_lead(
         left_out = loaded(SnapshotSkillRegistry(skills), "pdf")
     assert left_out.resources.list_references() == ["own.md"]
     assert "without a file of it: references/forms.md is not what it was a moment ago" in caplog.text
+
+
+def test_a_file_that_could_not_be_read_is_tried_again_in_the_next_turn(
+    skills: Workspace, skills_root: SkillsRoot
+) -> None:
+    registry = SnapshotSkillRegistry(skills)
+    forms = skills_root.path / "pdf/references/forms.md"
+    skills.close()  # so that nothing else notices
+    forms.rename(skills_root.path / "away")
+    assert loaded(registry, "pdf").resources.list_references() == []
+    (skills_root.path / "away").rename(forms)
+    assert loaded(registry, "pdf").resources.get_reference("forms.md") == "Forms.\n"
 
 
 def test_after_closing_the_last_snapshot_answers(skills: Workspace, skills_root: SkillsRoot, tmp_path: Path) -> None:
