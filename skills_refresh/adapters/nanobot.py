@@ -43,6 +43,7 @@ class _Record(NamedTuple):
     line in the summary, between which stands what is missing."""
 
     skill: Skill | None
+    source: str
     entry: Mapping[str, str]
     metadata: Mapping[str, object]
     bins: list[str]
@@ -160,7 +161,7 @@ class SnapshotSkillsLoader(SkillsLoader):
                 path = root / skill.relative_location
                 metadata = {field: plain(value) for field, value in skill.frontmatter.items()}
                 record = self._record(name, path, source, skill.relative_location, metadata, skill)
-            found[record.entry["source"]][name] = record
+            found[record.source][name] = record
         for name, path, _ in plugins:
             if name not in found["workspace"]:
                 found["builtin"].pop(name, None)
@@ -182,7 +183,7 @@ class SnapshotSkillsLoader(SkillsLoader):
         line = f"- **{name}** — {description if isinstance(description, str) and description else name}"
         entry = {"name": name, "path": str(path), "source": source}
         always = bool(own.get("always") or metadata.get("always"))
-        return _Record(skill, entry, metadata, bins, env, always, line, f"  `{file}`")
+        return _Record(skill, source, entry, metadata, bins, env, always, line, f"  `{file}`")
 
     def _plugins(self) -> tuple[_Plugin, ...]:
         if not os.path.isdir(self.workspace / "plugins"):
@@ -225,7 +226,7 @@ class SnapshotSkillsLoader(SkillsLoader):
         for name, record in listing.records.items():
             if name not in exclude:
                 lacks = f" (unavailable: {missing[name]})" if name in missing else ""
-                lines[record.entry["source"]].append(record.line + lacks + record.file)
+                lines[record.source].append(record.line + lacks + record.file)
         return "\n\n".join(
             "\n".join([f"### {label} (`{shown if relative else _real(root)}`)", *lines[source]])
             for source, (label, root, shown) in groups.items()
