@@ -151,7 +151,7 @@ class _Subscription:
                 self._queue.append(change)
             if not self._is_due:
                 try:
-                    self._callers.call(self._run)
+                    self._callers.call(self._run, self._name)
                     self._is_due = True
                 except RuntimeError:  # the process has as many threads as it may; the next change tries again
                     _log.exception("listener %s cannot be called now", self._name)

@@ -53,7 +53,7 @@ def callers() -> Callers:
 def test_everything_is_called_once(callers: Callers) -> None:
     called: list[int] = []
     for number in range(MANY):
-        callers.call(partial(called.append, number))
+        callers.call(partial(called.append, number), "listeners")
     wait_for(lambda: callers_now() == 0)
     assert sorted(called) == list(range(MANY))
 
@@ -62,19 +62,19 @@ def test_a_call_that_blocks_holds_back_no_other(callers: Callers, released: thre
     called: list[int] = []
     for number in range(MANY):
         if number % 20 == 0:
-            callers.call(Blocking(released))
-        callers.call(partial(called.append, number))
+            callers.call(Blocking(released), "listeners")
+        callers.call(partial(called.append, number), "listeners")
     wait_for(lambda: len(called) == MANY)
 
 
 def test_what_comes_while_all_that_call_are_blocked_is_called(callers: Callers, released: threading.Event) -> None:
     for _ in range(3):
         blocking = Blocking(released)
-        callers.call(blocking)
+        callers.call(blocking, "listeners")
         assert blocking.began.wait(10)
     for _ in range(5):
         called = threading.Event()
-        callers.call(called.set)
+        callers.call(called.set, "listeners")
         assert called.wait(10)
 
 
@@ -82,7 +82,7 @@ def test_two_calls_may_wait_for_each_other(callers: Callers) -> None:
     both = threading.Barrier(2)
     done: list[int] = []
     for _ in range(2):
-        callers.call(lambda: done.append(both.wait(10)))
+        callers.call(lambda: done.append(both.wait(10)), "listeners")
     wait_for(lambda: len(done) == 2)
 
 
@@ -95,14 +95,14 @@ def test_short_calls_take_few_threads(callers: Callers) -> None:
         called.append(None)
 
     for _ in range(10 * MANY):
-        callers.call(call)
+        callers.call(call, "listeners")
     wait_for(lambda: len(called) == 10 * MANY)
     assert len(threads) < MANY / 2
 
 
 def test_the_threads_end_when_there_is_nothing_to_call(callers: Callers) -> None:
     called = threading.Event()
-    callers.call(called.set)
+    callers.call(called.set, "listeners")
     assert called.wait(10)
     wait_for(lambda: callers_now() == 0)
 
@@ -114,8 +114,8 @@ def test_where_no_thread_can_be_had_the_next_call_tries_again(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         with pytest.raises(RuntimeError):
-            callers.call(lambda: called.append("refused"))
-    callers.call(lambda: called.append("called"))
+            callers.call(lambda: called.append("refused"), "listeners")
+    callers.call(lambda: called.append("called"), "listeners")
     wait_for(lambda: called == ["called"])
 
 
@@ -125,12 +125,12 @@ def test_where_none_can_stand_by_those_that_are_there_go_on(
     """The one that stands by would have another stand by before it calls."""
     called: list[int] = []
     blocking = Blocking(released)
-    callers.call(blocking)
+    callers.call(blocking, "listeners")
     assert blocking.began.wait(10)
     second = Blocking(released)
-    callers.call(second)
+    callers.call(second, "listeners")
     for number in range(5):
-        callers.call(partial(called.append, number))
+        callers.call(partial(called.append, number), "listeners")
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         released.set()
