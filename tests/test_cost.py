@@ -36,10 +36,10 @@ def heavy(root: SkillsRoot) -> None:
 def test_kernel_watches_equal_the_relevant_directories(open_workspace: Opener, skills_root: SkillsRoot) -> None:
     heavy(skills_root)
     skills_root.add("docx", files={"scripts/run.py": "x", "references/deep/notes.md": "y"})
-    before = kernel_watches() or 0
+    wait_for(lambda: not kernel_watches(), "the end of earlier watches")
     workspace = open_workspace(skills_root.path)
     # The root, three skills, assets, scripts, references and references/deep; nothing of the .venv.
-    assert (kernel_watches() or 0) - before == 8 == workspace.health[0].watched_dirs
+    assert kernel_watches() == 8 == workspace.health[0].watched_dirs
 
 
 def test_descriptors_do_not_depend_on_the_tree(open_workspace: Opener, tmp_path: Path) -> None:
@@ -80,34 +80,35 @@ def test_many_new_directories_one_by_one_do_not_pile_up_descriptors(
 
 def test_a_directory_that_is_excluded_later_loses_its_watch(open_workspace: Opener, skills_root: SkillsRoot) -> None:
     skills_root.add("pdf", files={"drafts/one.md": "x", "drafts/deep/two.md": "y"})
-    before = kernel_watches() or 0
+    wait_for(lambda: not kernel_watches(), "the end of earlier watches")
     workspace = open_workspace(skills_root.path)
-    assert (kernel_watches() or 0) - before == 4
+    assert kernel_watches() == 4
     skills_root.write(".skillsignore", "drafts/\n")
-    wait_for(lambda: (kernel_watches() or 0) - before == 2 == workspace.health[0].watched_dirs)
+    wait_for(lambda: kernel_watches() == 2 == workspace.health[0].watched_dirs)
 
 
 def test_closing_gives_back_threads_descriptors_and_watches(skills_root: SkillsRoot) -> None:
     heavy(skills_root)
-    threads, descriptors, watches = threading.active_count(), open_descriptors(), kernel_watches()
+    wait_for(lambda: not kernel_watches(), "the end of earlier watches")
+    threads, descriptors = threading.active_count(), open_descriptors()
     for _ in range(20):
         with Engine() as engine:
             engine.open([skills_root.path]).subscribe(print)
     wait_for(lambda: threading.active_count() == threads)
-    wait_for(lambda: (open_descriptors(), kernel_watches()) == (descriptors, watches))
+    wait_for(lambda: open_descriptors() == descriptors and not kernel_watches())
 
 
 def test_closing_the_last_user_of_a_root_frees_its_watches(skills_root: SkillsRoot, tmp_path: Path) -> None:
     skills_root.add("pdf")
     other = SkillsRoot(tmp_path / "other")
     other.add("docx")
-    before = kernel_watches() or 0
+    wait_for(lambda: not kernel_watches(), "the end of earlier watches")
     with Engine() as engine:
         first, second = engine.open([skills_root.path]), engine.open([skills_root.path, other.path])
-        assert (kernel_watches() or 0) - before == 4
+        assert kernel_watches() == 4
         first.close()
         second.close()
-        wait_for(lambda: kernel_watches() == before)
+        wait_for(lambda: not kernel_watches())
 
 
 def test_directories_that_the_kernel_refuses_are_known() -> None:

@@ -297,6 +297,9 @@ with watch(root.path) as warm:
     result["files"] = len(warm.snapshot.skills["a"].files)
     wait_for(lambda: free_descriptors() > 20)
     taken = eat(0)
+    wait_for(lambda: health(warm)[0] == "polling")
+    wait_for(lambda: free_descriptors() == 3, "the descriptors that the first engine gives back")
+    taken += eat(0)
     with watch(root.path) as workspace:
         result["problems"] = sorted(found.code for found in workspace.snapshot.problems)
         for descriptor in taken:
