@@ -8,6 +8,8 @@ Needs `pip install 'skills-refresh[serve]'`.
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -19,10 +21,19 @@ from skills_refresh.asgi import SkillsHost
 SKILLS = Path(__file__).parent / "skills"
 
 skills = SkillsHost(lambda: skills_refresh.watch(SKILLS, eligible=skills_refresh.requires))
-app = FastAPI(title="A gateway", lifespan=skills.lifespan)
-app.mount("/skills", skills.routes())
+sessions: dict[str, Session] = {}  # a real gateway forgets those that have ended
 
-sessions: dict[str, Session] = {}
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """What the gateway needs as long as it runs."""
+    async with skills.lifespan(app):
+        yield
+    sessions.clear()
+
+
+app = FastAPI(title="A gateway", lifespan=lifespan)
+app.mount("/skills", skills.routes())
 
 
 @app.post("/turns/{agent}")

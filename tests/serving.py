@@ -248,12 +248,13 @@ def clean_environment(**more: str) -> dict[str, str]:
     return {**kept, "HOME": "/nonexistent", "XDG_CONFIG_HOME": "/nonexistent", "COLUMNS": "100", **more}
 
 
-def ask(app: Any, path: str) -> Any:
-    """The answer of an application of FastAPI's or Starlette's, which runs in this process for it."""
+def ask(app: Any, path: str, client: str = "127.0.0.1") -> Any:
+    """The answer of an application of FastAPI's or Starlette's, which runs in this process for it, to somebody at the
+    address `client`."""
 
     async def get() -> Any:
-        transport = httpx.ASGITransport(app)
-        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
-            return await client.get(f"http://localhost{path}")
+        transport = httpx.ASGITransport(app, client=(client, 1_234))
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as asking:
+            return await asking.get(f"http://localhost{path}")
 
     return asyncio.run(get())

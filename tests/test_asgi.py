@@ -6,19 +6,22 @@ import asyncio
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from skills_refresh import ClosedError, ConfigError, Settings, watch
 
 from .conftest import SkillsRoot, skill_text, wait_for
+from .engines import TurnedEngine
 from .serving import Server, ask, following
 
 pytest.importorskip("uvicorn", reason="needs the extra: pip install 'skills-refresh[serve]'")
 
+import httpx
 from fastapi import FastAPI
 
 from skills_refresh.asgi import SkillsHost
@@ -172,6 +175,112 @@ def test_the_application_does_not_start_where_the_skills_cannot_be_followed(skil
     for _ in range(2):
         with pytest.raises(ConfigError, match="extension"):
             ask(app, "/")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [({}, 403), ({"insecure": True}, 200), ({"token": "secret"}, 401)],
+)
+def test_without_a_token_mounted_routes_are_for_this_machine_alone(
+    skills_root: SkillsRoot, arguments: dict[str, Any], status: int
+) -> None:
+    skills = SkillsHost(lambda: watch(skills_root.path))
+    app = FastAPI(lifespan=skills.lifespan)
+    app.mount("/skills", skills.routes(**arguments))
+    assert ask(app, "/skills/v1/prompt", client="192.0.2.7").status_code == status
+
+
+def test_a_request_that_its_host_gives_up_is_cancelled(skills_root: SkillsRoot) -> None:
+    skills = SkillsHost(lambda: watch(skills_root.path))
+    routes = skills.routes()
+    began = asyncio.Event()
+
+    async def receive() -> MutableMapping[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        began.set()
+
+    async def follow() -> None:
+        headers = [(b"host", b"localhost")]
+        scope = {"type": "http", "method": "GET", "path": "/v1/events", "headers": headers, "query_string": b""}
+        async with skills.lifespan():
+            following = asyncio.create_task(routes(scope, receive, send))
+            await began.wait()
+            following.cancel()
+            await asyncio.wait([following])
+            assert following.cancelled()
+
+    asyncio.run(follow())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"token": ""},
+        {"token": "secret\n"},
+        {"hosts": "gateway.example"},
+        {"hosts": ["https://gateway.example"]},
+        {"hosts": ["gateway.example:80"]},
+        {"hosts": ["*"]},
+        {"origins": ["gateway.example"]},
+        {"origins": "https://gateway.example"},
+    ],
+)
+def test_routes_refuse_what_makes_no_sense_at_once(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="routes"):
+        SkillsHost(watch).routes(**arguments)
+
+
+def test_routes_cannot_be_mounted_once_the_application_runs(skills_root: SkillsRoot) -> None:
+    skills = SkillsHost(lambda: watch(skills_root.path))
+
+    async def mount_late() -> None:
+        async with skills.lifespan():
+            with pytest.raises(ConfigError, match="before it starts"):
+                skills.routes()
+
+    asyncio.run(mount_late())
+
+
+def test_followers_are_ended_when_the_host_says_so(skills_root: SkillsRoot) -> None:
+    skills = SkillsHost(lambda: watch(skills_root.path))
+    app = FastAPI(lifespan=skills.lifespan)
+    app.mount("/skills", skills.routes())
+
+    @app.get("/ending")
+    async def ending() -> None:
+        skills.close_followers()
+
+    async def follow() -> str:
+        transport = httpx.ASGITransport(app)
+        async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport) as client:
+            await client.get("http://localhost/ending")
+            return (await client.get("http://localhost/skills/v1/events")).text  # it has an end
+
+    assert "event: closing" in asyncio.run(follow())
+
+
+def test_a_workspace_with_a_time_to_live_stays_awake_as_long_as_the_application_runs(skills_root: SkillsRoot) -> None:
+    with TurnedEngine() as engine:
+        nobodys = engine.open([skills_root.path], idle_s=30)
+        skills = SkillsHost(lambda: engine.open([skills_root.path], idle_s=30))
+
+        async def run() -> None:
+            async with skills.lifespan():
+                await asyncio.to_thread(engine.put_asleep, nobodys)
+                assert skills.workspace.health[0].mode == "native"
+
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize("make", ["skills", None])
+def test_what_makes_no_workspace_is_refused(make: Any) -> None:
+    with pytest.raises(ConfigError, match="SkillsHost"):
+        SkillsHost(make)
+    with pytest.raises(ConfigError, match="must return a workspace"):
+        ask(FastAPI(lifespan=SkillsHost(lambda: make).lifespan), "/")
 
 
 @pytest.mark.parametrize("module", ["fastapi", "prometheus_client"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,6 @@ from ..config import TOKEN_VARIABLE
 from ..errors import ConfigError
 from .options import read_config, root_arguments
 
-_HOST = re.compile(r"[A-Za-z0-9._-]+")
-_ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?")
 _MISSING = "pip install 'skills-refresh[serve]'"
 
 
@@ -57,7 +54,7 @@ def command(
     """
     try:
         # Imported here, because nothing else needs what the extra brings.
-        from ..server.access import Access
+        from ..server.access import Access, checked_host, checked_origin
         from ..server.log_lines import set_up_logging
         from ..server.running import Service, run
         from ..server.sockets import Address, describe, is_private, listen, remover
@@ -67,8 +64,8 @@ def command(
         click.echo(_MISSING, err=True)
         raise click.exceptions.Exit(2) from error
     set_up_logging(log_format)
-    hosts = frozenset({host.lower(), *map(_checked_host, allow_host)})
-    origins = frozenset(map(_checked_origin, allow_origin))
+    hosts = frozenset({host.lower(), *(checked_host(name, "--allow-host") for name in allow_host)})
+    origins = frozenset(checked_origin(url, "--allow-origin") for url in allow_origin)
 
     def read_access() -> Access:
         return Access(_token(token_file), hosts, origins)
@@ -86,18 +83,6 @@ def command(
     finally:
         if remove is not None:
             remove()
-
-
-def _checked_host(name: str) -> str:
-    if not _HOST.fullmatch(name):
-        raise ConfigError(f"--allow-host {name}: not a name; write it without http:// and without a port")
-    return name.lower()
-
-
-def _checked_origin(url: str) -> str:
-    if not _ORIGIN.fullmatch(url):
-        raise ConfigError(f"--allow-origin {url}: not an origin; write it as https://gateway.example")
-    return url
 
 
 def _token(file: Path | None) -> str | None:

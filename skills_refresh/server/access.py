@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from ..errors import ConfigError
 from .refusals import Refusal
 
 # The page, and the files that it is made of.
@@ -28,34 +29,46 @@ OPEN_PATHS = PAGE_PATHS | {"", "/healthz", "/readyz"}
 Headers = dict[bytes, bytes]
 
 _WORKSPACE = re.compile("^/w/[^/]+")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """Who may ask. `token` is secret, or None where none is asked for; `hosts` are names beside those of the loopback,
-    `origins` such as `https://gateway.example` may use the interface from a browser."""
+    `origins` such as `https://gateway.example` may use the interface from a browser. With `local_only`, nobody on
+    another machine may ask."""
 
     token: str | None = None
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
+    local_only: bool = False
 
     def __repr__(self) -> str:
         asked = "no token" if self.token is None else "a token"
         return f"<Access {asked}, hosts {sorted(self.hosts)}, origins {sorted(self.origins)}>"
 
-    def check(self, path: str, method: str, headers: Headers, *, is_at_file: bool = False) -> None:
-        """Raises `Refusal` where a request may not be answered. No name can be made to lead to a socket file
-        (`is_at_file`)."""
+    def check(self, path: str, method: str, headers: Headers, *, client: str | None, is_at_file: bool = False) -> None:
+        """Raises `Refusal` where a request from the address `client`, where there is one, may not be answered. No name
+        can be made to lead to a socket file (`is_at_file`)."""
+        if self.local_only and client is not None and not _is_loopback(client):
+            raise Refusal(
+                403,
+                "these routes are for this machine alone",
+                "Mount them with a token, or with insecure=True where others are asked who they are before.",
+            )
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not is_at_file and not self._knows(_name_of(host)):
             raise Refusal(
                 421,
                 f"the Host header {host[:100]!r} names another server",
-                "Use its address, or allow the name (--allow-host).",
+                "Use its address, or allow the name: --allow-host, or hosts= of mounted routes.",
             )
         origin = headers.get(b"origin")
         if origin is not None and not self.allows_origin(origin.decode("latin-1"), host):
-            raise Refusal(403, "pages of another origin may not use this server", "Allow it (--allow-origin).")
+            raise Refusal(
+                403, "pages of another origin may not use this server", "Allow it: --allow-origin, or origins=."
+            )
         if self.token is not None and _WORKSPACE.sub("", path) not in OPEN_PATHS and method != "OPTIONS":
             given = headers.get(b"authorization", b"").partition(b" ")
             if given[0].lower() != b"bearer" or not hmac.compare_digest(given[2].strip(), self.token.encode()):
@@ -78,6 +91,25 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@lru_cache(maxsize=64)
+def _is_loopback(client: str) -> bool:
+    return _is_address(client) and ipaddress.ip_address(client).is_loopback
+
+
+def checked_host(name: str, where: str) -> str:
+    """A name by which a server is reached. Raises `ConfigError`, which tells `where` it stands, for what is none."""
+    if not _HOST.fullmatch(name):
+        raise ConfigError(f"{where} {name}: not a name; write it without http:// and without a port")
+    return name.lower()
+
+
+def checked_origin(url: str, where: str) -> str:
+    """An origin whose pages may use a server. Raises as `checked_host` does."""
+    if not _ORIGIN.fullmatch(url):
+        raise ConfigError(f"{where} {url}: not an origin; write it as https://gateway.example")
+    return url
 
 
 def _name_of(host: str) -> str:

@@ -89,10 +89,11 @@ async def _refuse(_: Request, refusal: Exception) -> Response:
     return refusal.response()
 
 
-async def _refuse_http(_: Request, error: Exception) -> Response:
+async def _refuse_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    cure = {404: "/openapi.json tells which paths there are.", 405: "/openapi.json tells which methods there are."}
-    expected = "/openapi.json tells what is expected."
+    description = _description_of(request)
+    cure = {404: f"{description} tells which paths there are.", 405: f"{description} tells which methods there are."}
+    expected = f"{description} tells what is expected."
     response = Refusal(error.status_code, str(error.detail), cure.get(error.status_code, expected)).response()
     response.headers.update(error.headers or {})
     return response
@@ -102,7 +103,12 @@ async def _apologise(_: Request, __: Exception) -> Response:
     return Refusal(500, "the server hit a bug", "Its log tells which; please report it.").response()
 
 
-async def _refuse_invalid(_: Request, error: Exception) -> Response:
+async def _refuse_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
-    return Refusal(422, wrong, "/openapi.json tells what is expected.").response()
+    return Refusal(422, wrong, f"{_description_of(request)} tells what is expected.").response()
+
+
+def _description_of(request: Request) -> str:
+    """Where the description lies, below the path at which the application is mounted."""
+    return f"{request.scope.get('root_path', '')}/openapi.json"

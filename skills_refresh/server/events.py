@@ -179,7 +179,9 @@ class EventHub:
             subscriber.ping()
 
     def close(self) -> None:
-        """Tells every subscriber that the server is going, and ends them."""
+        """Tells every subscriber that the server is going, and ends them. Idempotent."""
+        if self.closed:
+            return
         self.closed = True
         for subscriber in tuple(self.subscribers):
             self._say_goodbye(subscriber)

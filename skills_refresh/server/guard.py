@@ -60,8 +60,9 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        if b"%2" in scope["raw_path"]:
-            scope = {**scope, "path": keep_slashes(scope["raw_path"])}
+        raw_path = scope.get("raw_path") or b""  # not every server tells it
+        if b"%2" in raw_path:
+            scope = {**scope, "path": keep_slashes(raw_path)}
         if scope["method"] == "HEAD":  # as GET; the server sends no body, and a stream has none
             scope = {**scope, "method": "GET", "extensions": {**(scope.get("extensions") or {}), HEAD: {}}}
         extra = _HEADERS
@@ -87,7 +88,8 @@ class Guard:
             if len(headers) != len(scope["headers"]):
                 _check_host_is_one(scope)
             path = _path_here(scope)
-            self.access.check(path, scope["method"], headers, is_at_file=_is_at_file(scope))
+            client = (scope.get("client") or (None,))[0]
+            self.access.check(path, scope["method"], headers, client=client, is_at_file=_is_at_file(scope))
             _check_body(headers)
             if int(headers.get(b"content-length", b"0")) > 0:
                 receive = await _receive_body(scope, receive)
@@ -100,8 +102,6 @@ class Guard:
                 await _send_empty(send_with_headers)
             else:
                 await self._app(scope, receive, send_with_headers)
-        except asyncio.CancelledError:
-            pass  # the server ends, and has dropped the connection; a task of uvicorn's has nobody who waits for it
         except Refusal as refusal:
             await refusal.response()(scope, receive, send_with_headers)
         finally:

@@ -28,6 +28,7 @@ class MountedRoutes:
         self._access = access
         self._max_followers = max_followers
         self._app: ASGIApp | None = None
+        self._served: ServedWorkspace | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request."""
@@ -39,10 +40,15 @@ class MountedRoutes:
         )
         await refusal.response()(scope, receive, send)
 
+    def close_followers(self) -> None:
+        """Tells all followers that the server is going, and ends them."""
+        if self._served is not None:
+            self._served.close()
+
     @asynccontextmanager
     async def serving(self, workspace: Workspace) -> AsyncIterator[None]:
         """Serves `workspace`, which was started."""
-        served = ServedWorkspace()
+        served = self._served = ServedWorkspace()
         served.follow(workspace)
         context = Context({"": served}, self._max_followers)
         self._app = create_app(context, self._access)
@@ -51,7 +57,7 @@ class MountedRoutes:
             yield
         finally:
             self._app = None
-            served.close()
+            self.close_followers()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

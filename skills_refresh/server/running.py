@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
+from starlette.types import Receive, Scope, Send
 
 from ..config import Config
 from ..errors import ConfigError, SkillsRefreshError
@@ -58,7 +59,8 @@ class Service:
         Connection.limit = allow_many_connections()
         self._server = _Server(
             uvicorn.Config(
-                self._app,
+                self._answer,
+                interface="asgi3",
                 http=Connection,
                 ws="none",
                 backlog=BACKLOG,
@@ -74,6 +76,12 @@ class Service:
         self._opening = asyncio.Lock()
         self._reload_wanted = False
         self._reloading: asyncio.Task[None] | None = None
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except asyncio.CancelledError:
+            pass  # the server ends, and has dropped the connection; a task of uvicorn's has nobody who waits for it
 
     async def run(self) -> None:
         """Serves until SIGINT or SIGTERM. Raises what kept the skills from being read at all."""
