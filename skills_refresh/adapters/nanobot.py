@@ -165,9 +165,10 @@ class SnapshotSkillsLoader(SkillsLoader):
         for record in sorted(skills.values(), key=_by_name):
             found[record.source][record.name] = record
         for name, path, _ in plugins:
-            file = path.relative_to(_real(self.workspace / "plugins")).as_posix()
-            told = parse_skill_metadata(path.read_text(encoding="utf-8")) or {}
-            found["plugin"][name] = self._record(name, path, "plugin", file, told)
+            if name not in found["workspace"]:
+                file = path.relative_to(_real(self.workspace / "plugins")).as_posix()
+                told = parse_skill_metadata(path.read_text(encoding="utf-8")) or {}
+                found["plugin"][name] = self._record(name, path, "plugin", file, told)
         records: dict[str, _Record] = {}
         for listed in found.values():
             for name, record in listed.items():
