@@ -11,7 +11,8 @@ def read_current_file(workspace: Workspace, name: str, path: str) -> bytes:
 
     A file that was written a moment ago is waited for by `Workspace.sync`, which blocks. Raises `FileNotFoundError`
     where there is no such file, or it changes all the while; else it raises like `read_skill_file` and, where it must
-    wait, like `Workspace.sync`. Safe from any thread.
+    wait, like `Workspace.sync`. Safe from any thread. Links out of the roots lead where `Workspace.settings` allow;
+    of a workspace of `connect`, whose server keeps its settings to itself, nowhere.
     """
     try:
         return _read(workspace, name, path)
