@@ -22,7 +22,7 @@ def _own(root: Path) -> Iterator[Turn]:
 @contextmanager
 def _ours(skills: Workspace, root: Path) -> Iterator[Turn]:
     builder = ContextBuilder(root.parent)
-    builder.skills = SnapshotSkillsLoader(skills, root.parent)
+    builder.skills = SnapshotSkillsLoader(skills, builder.skills)
     yield builder.build_system_prompt
 
 

@@ -51,7 +51,7 @@ async def _turns(root: Path, turns: int, skills: Workspace, server: ModelServer)
     answer: dict[str, list[float]] = {"skills_ms": [], "turn_ms": []}
     provider = OpenAICompatProvider(api_key="none", api_base=server.url, default_model="stub")
     loop = AgentLoop(bus=MessageBus(), provider=provider, workspace=root.parent)
-    loop.context.skills = loader = _Timed(SnapshotSkillsLoader(skills, root.parent))
+    loop.context.skills = loader = _Timed(SnapshotSkillsLoader(skills, loop.context.skills))
     await loop.process_direct("Hello.")
     for number in range(turns):
         shown = edit(root, number)

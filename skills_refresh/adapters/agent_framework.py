@@ -8,9 +8,9 @@ snapshot, so it needs no cache.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 
 from ..errors import ConfigError
 from ..filters import SKILL_FILE
@@ -48,10 +48,9 @@ class SnapshotSkillsSource(SkillsSource):
 
     It composes like that one (`AggregatingSkillsSource`, `FilteringSkillsSource`); a `CachingSkillsSource` around it
     would make it old. Files of `script_extensions` are scripts, which `script_runner` runs as it does those of
-    `FileSkillsSource`; all other relevant files are resources. `link_targets` are the workspace's
-    `Settings.allow_link_targets`. A skill that breaks the framework's rules of names and lengths is left out, which is
-    logged once. It subscribes to nothing: when the workspace is closed, its last skills stay. Safe from any thread and
-    event loop.
+    `FileSkillsSource`, which refuses those behind a link; all other relevant files are resources. A skill that breaks
+    the framework's rules of names and lengths is left out, which is logged once. It subscribes to nothing: when the
+    workspace is closed, its last skills stay. Safe from any thread and event loop.
     """
 
     def __init__(
@@ -60,21 +59,21 @@ class SnapshotSkillsSource(SkillsSource):
         *,
         script_runner: SkillScriptRunner | None = None,
         script_extensions: Sequence[str] = (".py",),
-        link_targets: Sequence[Path] = (),
     ) -> None:
-        self._read = partial(read_current_file, workspace, link_targets=tuple(link_targets))
+        self._read = partial(read_current_file, workspace)
         self._script_runner = script_runner
         self._script_extensions = tuple(script_extensions)
         self._converted = ConvertedSkills(workspace, self._file_skill)
 
     async def get_skills(self, context: SkillsSourceContext) -> list[FrameworkSkill]:
         """The current skills, sorted by name; the same for every `context`. Reads no file."""
-        return list(self._converted.current())
+        return list(self._converted.current().values())
 
     def _file_skill(self, skill: Skill) -> FileSkill:
         fields = optional_fields(skill)
         paths = [file.path for file in skill.files if file.path != SKILL_FILE]
         scripts = [path for path in paths if path.endswith(self._script_extensions)]
+        run = [path for path in scripts if not _is_behind_link(skill, path)]
         return FileSkill(
             frontmatter=SkillFrontmatter(
                 name=skill.name,
@@ -87,7 +86,7 @@ class SnapshotSkillsSource(SkillsSource):
             content=skill.source.decode("utf-8", "replace"),
             path=str(skill.directory),
             resources=[_SkillFileResource(self._read, skill.name, path) for path in paths if path not in scripts],
-            scripts=[self._script(skill, path) for path in scripts],
+            scripts=[self._script(skill, path) for path in run],
         )
 
     def _script(self, skill: Skill, path: str) -> FileSkillScript:
@@ -99,6 +98,12 @@ class SnapshotSkillsSource(SkillsSource):
             skill_dir=str(skill.directory),
             trusted_root=str(skill.root),
         )
+
+
+def _is_behind_link(skill: Skill, path: str) -> bool:
+    """Whether a link below its root leads to the file `path` of `skill`."""
+    directory = os.path.dirname(skill.relative_location)
+    return os.path.realpath(skill.directory / path) != os.path.join(os.path.realpath(skill.root), directory, path)
 
 
 class _SkillFileResource(SkillResource):

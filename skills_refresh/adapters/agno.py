@@ -32,7 +32,7 @@ class SnapshotSkillLoader(SkillLoader):
 
     def load(self) -> list[AgnoSkill]:
         """The current skills. Reads no file; one that is broken is what it was when it was last good."""
-        return list(self._converted.current())
+        return list(self._converted.current().values())
 
 
 class SnapshotSkills(Skills):

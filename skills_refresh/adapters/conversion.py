@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ..escaping import printable
@@ -25,7 +27,8 @@ class ConvertedSkills(Generic[Converted]):
     """The skills of a workspace, each as `convert(skill)` made it. Safe from any thread.
 
     `convert` must depend on its skill alone. Where it raises `ValueError`, the framework does not take that skill: it
-    is left out, which is logged once, and the others stay.
+    is left out, which is logged once, and the others stay; after any other exception, too, with its traceback. A skill
+    or a file whose path is not UTF-8 is left out before: no request to a model could be encoded that names it.
     """
 
     def __init__(self, workspace: Workspace, convert: Callable[[Skill], Converted]) -> None:
@@ -33,8 +36,9 @@ class ConvertedSkills(Generic[Converted]):
         self._convert = convert
         self._held: _Held[Converted] | None = None
 
-    def current(self) -> tuple[Converted, ...]:
-        """All skills of the current snapshot, sorted by name; the same tuple as long as the snapshot is the same.
+    def current(self) -> Mapping[str, Converted]:
+        """All skills of the current snapshot by their names, sorted; read-only, and the same mapping as long as the
+        snapshot is the same.
 
         Raises `ClosedError` before the workspace was started. After it was closed, the skills stay as they were.
         """
@@ -42,22 +46,27 @@ class ConvertedSkills(Generic[Converted]):
         held = self._held
         if held is None or held.snapshot is not snapshot:
             self._held = held = self._converted(snapshot, {} if held is None else held.by_skill)
-        return held.all
+        return held.by_name
 
     def _converted(self, snapshot: Snapshot, known: Mapping[Skill, Converted | None]) -> _Held[Converted]:
         by_skill = {
             skill: known[skill] if skill in known else self._convert_or_refuse(skill)
             for skill in snapshot.skills.values()
         }
-        return _Held(snapshot, by_skill, tuple(made for made in by_skill.values() if made is not None))
+        by_name = {skill.name: made for skill, made in by_skill.items() if made is not None}
+        return _Held(snapshot, by_skill, MappingProxyType(by_name))
 
     def _convert_or_refuse(self, skill: Skill) -> Converted | None:
-        try:
-            return self._convert(skill)
-        except ValueError as error:
-            place = printable(str(skill.location))
-            _log.warning("%s is left out, because the framework refuses it: %s", place, printable(str(error)))
+        if not _is_utf8(str(skill.location)):
+            _warn(skill.location, "its path is not UTF-8, rename it")
             return None
+        try:
+            return self._convert(_with_utf8_files(skill))
+        except ValueError as error:
+            _warn(skill.location, f"the framework refuses it: {error}")
+        except Exception as error:  # whatever it is, the other skills of the turn have nothing to do with it
+            _warn(skill.location, f"the adapter failed with {error!r}", exc_info=True)
+        return None
 
 
 @dataclass(frozen=True)
@@ -66,4 +75,26 @@ class _Held(Generic[Converted]):
 
     snapshot: Snapshot
     by_skill: Mapping[Skill, Converted | None]
-    all: tuple[Converted, ...]
+    by_name: Mapping[str, Converted]
+
+
+def _with_utf8_files(skill: Skill) -> Skill:
+    """`skill` with those of its files alone whose paths are UTF-8."""
+    files = tuple(file for file in skill.files if _is_utf8(file.path))
+    if len(files) == len(skill.files):
+        return skill
+    for file in set(skill.files).difference(files):
+        _warn(skill.directory / file.path, "its path is not UTF-8, rename it")
+    return replace(skill, files=files)
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _warn(path: Path, reason: str, *, exc_info: bool = False) -> None:
+    _log.warning("%s is left out, because %s", printable(str(path)), printable(reason), exc_info=exc_info)

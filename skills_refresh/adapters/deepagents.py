@@ -21,6 +21,8 @@ try:
     from deepagents.backends import FilesystemBackend
     from deepagents.backends.protocol import BackendProtocol
     from deepagents.middleware.skills import (
+        MAX_SKILL_COMPATIBILITY_LENGTH,
+        MAX_SKILL_DESCRIPTION_LENGTH,
         SKILLS_SYSTEM_PROMPT,
         SkillMetadata,
         SkillsMiddleware,
@@ -81,7 +83,7 @@ class SnapshotSkillsMiddleware(SkillsMiddleware):
 
     def before_agent(self, state: SkillsState, runtime: Runtime, config: RunnableConfig) -> SkillsStateUpdate | None:
         """Puts the current skills into `state` where it has others. The framework calls it as a run begins."""
-        current = list(self._converted.current())
+        current = list(self._converted.current().values())
         if state.get("skills_metadata") == current and not state.get("skills_load_errors"):
             return None
         return SkillsStateUpdate(skills_metadata=current, skills_load_errors=[])
@@ -117,13 +119,14 @@ def _source(root: str, path_of: BackendPath) -> str:
 
 
 def _metadata(skill: Skill, path_of: BackendPath) -> SkillMetadata:
+    """`skill` as the framework holds it, with texts that are too long cut as it cuts them."""
     fields = optional_fields(skill)
     return SkillMetadata(
         name=skill.name,
-        description=skill.description,
+        description=skill.description[:MAX_SKILL_DESCRIPTION_LENGTH],
         path=path_of(skill.location),
         license=fields.license,
-        compatibility=fields.compatibility,
+        compatibility=fields.compatibility and fields.compatibility[:MAX_SKILL_COMPATIBILITY_LENGTH],
         metadata=fields.metadata_texts(),
         allowed_tools=fields.allowed_tools,
     )

@@ -14,7 +14,6 @@ import json
 import mimetypes
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Literal, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -53,34 +52,26 @@ class SnapshotSkillsProvider(Provider):
             FastMCP("skills", providers=[SnapshotSkillsProvider(workspace)]).run()
 
     Of each skill there is its `SKILL.md` and a `_manifest` of its relevant files, in which one over 1 MB has no hash.
-    The files are reached by a template, or, with `supporting_files="resources"`, are listed too. `link_targets` are the
-    workspace's `Settings.allow_link_targets`. It subscribes to nothing: when the workspace is closed, its last skills
-    stay. It belongs to the event loop of its server.
+    The files are reached by a template, or, with `supporting_files="resources"`, are listed too. It subscribes to
+    nothing: when the workspace is closed, its last skills stay. It belongs to the event loop of its server.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        supporting_files: Literal["template", "resources"] = "template",
-        *,
-        link_targets: Sequence[Path] = (),
-    ) -> None:
+    def __init__(self, workspace: Workspace, supporting_files: Literal["template", "resources"] = "template") -> None:
         super().__init__()
         self._workspace = workspace
         self._listed_files = supporting_files == "resources"
-        read = partial(read_current_file, workspace, link_targets=tuple(link_targets))
+        read = partial(read_current_file, workspace)
         self._converted = ConvertedSkills(workspace, lambda skill: _offer(skill, read, self._listed_files))
-        self._last: tuple[tuple[_Offered, ...], Mapping[str, _Offered]] = ((), {})
 
     async def _list_resources(self) -> Sequence[Resource]:
-        return [resource for offered in self._offered().values() for resource in offered.resources.values()]
+        return [resource for offered in self._converted.current().values() for resource in offered.resources.values()]
 
     async def _get_resource(self, uri: str, version: VersionSpec | None = None) -> Resource | None:
         offered, path = self._named(uri)
         return None if offered is None else offered.resources.get(path)
 
     async def _list_resource_templates(self) -> Sequence[ResourceTemplate]:
-        return [] if self._listed_files else [offered.template for offered in self._offered().values()]
+        return [] if self._listed_files else [offered.template for offered in self._converted.current().values()]
 
     async def _get_resource_template(self, uri: str, version: VersionSpec | None = None) -> ResourceTemplate | None:
         offered, _ = self._named(uri)
@@ -92,14 +83,7 @@ class SnapshotSkillsProvider(Provider):
         """What is offered of the skill that `uri` names, and the path in it."""
         scheme, _, place = uri.partition("://")
         name, _, path = place.partition("/")
-        return (self._offered().get(unquote(name)) if scheme == _SCHEME else None), unquote(path)
-
-    def _offered(self) -> Mapping[str, _Offered]:
-        """What is offered of each skill, by its name."""
-        current = self._converted.current()
-        if self._last[0] is not current:
-            self._last = (current, {offered.skill.name: offered for offered in current})
-        return self._last[1]
+        return (self._converted.current().get(unquote(name)) if scheme == _SCHEME else None), unquote(path)
 
     def __repr__(self) -> str:
         return f"SnapshotSkillsProvider({self._workspace!r})"
@@ -143,7 +127,6 @@ class _SkillFiles(ResourceTemplate):
 class _Offered(NamedTuple):
     """The resources of one skill by their path, and the template for all others."""
 
-    skill: Skill
     resources: Mapping[str, Resource]
     template: ResourceTemplate
 
@@ -159,9 +142,8 @@ def _offer(skill: Skill, read_file: FileReader, listed_files: bool) -> _Offered:
         skill=skill,
         read_file=read_file,
     )
-    return _Offered(
-        skill, {path: _resource_of(skill, path, read_file) for path in (SKILL_FILE, MANIFEST, *others)}, template
-    )
+    resources = {path: _resource_of(skill, path, read_file) for path in (SKILL_FILE, MANIFEST, *others)}
+    return _Offered(resources, template)
 
 
 def _resource_of(skill: Skill, path: str, read_file: FileReader) -> Resource:

@@ -11,8 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from ..errors import ConfigError, SkillsRefreshError
 from ..freezing import plain
@@ -52,16 +51,14 @@ class SnapshotSkillRegistry(SkillRegistry):
             agent = LlmAgent(name="writer", model=..., tools=[toolset])
 
     The model searches it; ADK's own tool `list_skills` lists none. Only relevant files are among a skill's references,
-    assets and scripts: `Settings(extensions=[".png"])` adds images. `link_targets` are the workspace's
-    `Settings.allow_link_targets`. A skill that ADK does not accept is left out, which is logged once. It subscribes to
-    nothing: when the workspace is closed, its last skills stay. It belongs to one event loop.
+    assets and scripts: `Settings(extensions=[".png"])` adds images. A skill that ADK does not accept is left out, which
+    is logged once. It subscribes to nothing: when the workspace is closed, its last skills stay. It belongs to one
+    event loop.
     """
 
-    def __init__(self, workspace: Workspace, *, link_targets: Sequence[Path] = ()) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._link_targets = tuple(link_targets)
         self._accepted = ConvertedSkills(workspace, _accepted)
-        self._loaded: dict[str, tuple[Skill, LoadedSkill]] = {}
 
     async def get_skill(self, *, name: str) -> LoadedSkill:
         """The skill `name` with its relevant files; None where there is none.
@@ -69,27 +66,26 @@ class SnapshotSkillRegistry(SkillRegistry):
         None, because ADK asks at every turn for what a session has loaded, and takes all skill tools from the model
         when that raises: a skill that was deleted must not do so.
         """
-        known = self._loaded.get(name)
-        if known is not None and known[0] is self._workspace.snapshot.skills.get(name):
-            return known[1]
-        loaded: LoadedSkill = await asyncio.to_thread(self._load, name)
-        return loaded
+        accepted = self._accepted.current().get(name)
+        if accepted is not None and accepted.loaded is not None:
+            return accepted.loaded
+        return await asyncio.to_thread(self._load, name)
 
     async def search_skills(self, *, query: str) -> list[Frontmatter]:
         """The skills whose names and descriptions have most of the words in `query`, at most `MAX_FOUND`; all for
         `"*"`."""
-        accepted = self._accepted.current()
+        accepted = self._accepted.current().values()
         if query == EVERYTHING:
-            return [frontmatter for _, frontmatter in accepted]
+            return [each.frontmatter for each in accepted]
         words = query.lower().split()
-        ranked = sorted(accepted, key=lambda each: _hits(words, each[0]), reverse=True)
-        return [frontmatter for skill, frontmatter in ranked[:MAX_FOUND] if any(_hits(words, skill))]
+        ranked = sorted(accepted, key=lambda each: _hits(words, each.skill), reverse=True)
+        return [each.frontmatter for each in ranked[:MAX_FOUND] if any(_hits(words, each.skill))]
 
     def search_tool_description(self) -> str:
         """What the model reads of the tool that searches."""
         return _DESCRIPTION
 
-    def _load(self, name: str) -> Any:
+    def _load(self, name: str) -> LoadedSkill | None:
         try:
             return self._read(name)
         except FileNotFoundError:  # it was written a moment ago, or is gone
@@ -100,11 +96,10 @@ class SnapshotSkillRegistry(SkillRegistry):
     def _read(self, name: str, *, leave_out: bool = False) -> LoadedSkill | None:
         """The skill `name` with its files. Raises `FileNotFoundError` for one that is another by now, or leaves it
         out."""
-        accepted = next((each for each in self._accepted.current() if each[0].name == name), None)
+        accepted = self._accepted.current().get(name)
         if accepted is None:
-            self._loaded.pop(name, None)
             return None
-        skill, frontmatter = accepted
+        skill, link_targets = accepted.skill, self._workspace.settings.allow_link_targets
         settled = True
         found: dict[str, dict[str, str | bytes]] = {"references": {}, "assets": {}, "scripts": {}}
         for file in skill.files:
@@ -112,7 +107,7 @@ class SnapshotSkillRegistry(SkillRegistry):
             if directory not in found:
                 continue
             try:
-                found[directory][path] = _text_or_bytes(read_skill_file(skill, file, self._link_targets))
+                found[directory][path] = _text_or_bytes(read_skill_file(skill, file, link_targets))
             except (OSError, ValueError) as error:
                 if isinstance(error, FileNotFoundError) and not leave_out:
                     raise
@@ -120,17 +115,28 @@ class SnapshotSkillRegistry(SkillRegistry):
                 _log.warning("the skill %r is loaded without a file of it: %s", name, error)
         scripts = {path: Script(src=text) for path, text in found.pop("scripts").items() if isinstance(text, str)}
         resources = Resources(references=found["references"], assets=found["assets"], scripts=scripts)
-        loaded = LoadedSkill(frontmatter=frontmatter, instructions=skill.instructions().strip(), resources=resources)
+        loaded = LoadedSkill(
+            frontmatter=accepted.frontmatter, instructions=skill.instructions().strip(), resources=resources
+        )
         if settled:
-            self._loaded[name] = (skill, loaded)
+            accepted.loaded = loaded
         return loaded
 
 
-def _accepted(skill: Skill) -> tuple[Skill, Frontmatter]:
-    """`skill`, and its frontmatter in ADK's form. Raises `ValueError` where ADK does not accept it."""
+@dataclass
+class _Accepted:
+    """A skill with its frontmatter in ADK's form, and all of it once somebody has loaded it."""
+
+    skill: Skill
+    frontmatter: Frontmatter
+    loaded: LoadedSkill | None = None
+
+
+def _accepted(skill: Skill) -> _Accepted:
+    """`skill` in ADK's form. Raises `ValueError` where ADK does not accept it."""
     fields = {field: plain(value) for field, value in skill.frontmatter.items()}
     try:
-        return skill, Frontmatter.model_validate(fields | {"name": skill.name})
+        return _Accepted(skill, Frontmatter.model_validate(fields | {"name": skill.name}))
     except ValidationError as error:
         raise ValueError("; ".join(str(each["msg"]) for each in error.errors())) from error
 

@@ -4,7 +4,12 @@ The framework's own loader lists and reads all skills several times for one prom
 one has the same methods and answers the same, sorted by name, without looking at the disk. Skills of plugins are the
 exception: nanobot lets them in by a digest of their package, so it is asked each time, where there are plugins.
 
-Subagents, and the pages of its web interface, make loaders of nanobot's own; these stay as they are.
+As in nanobot a skill is called by its directory, which lies directly below a root; one that lies deeper is left out,
+which is logged once. What differs: skills that are hidden or broken are not listed, and of several with one `name:` in
+their frontmatter there is the first alone.
+
+Subagents, and the pages of its web interface, make loaders of nanobot's own; these stay as they are, so skills that are
+hidden here are not hidden from a subagent.
 """
 
 from __future__ import annotations
@@ -13,15 +18,17 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import ConfigError
+from ..filters import SKILL_FILE
 from ..freezing import plain
-from ..model import Skill, Snapshot
+from ..model import Skill
 from ..reading import Signature, signature_or_none
 from ..workspace import Workspace
+from .conversion import ConvertedSkills
 
 try:
     from nanobot.agent.plugins import enabled_agent_plugin_skills
@@ -31,18 +38,19 @@ except ImportError as error:
         "this adapter needs nanobot-ai, which is not installed or too old: pip install --upgrade nanobot-ai"
     ) from error
 
-# Looking for a binary takes some 50 microseconds, and one prompt asks for each several times: an answer of a second ago
-# is good enough to tell a model what it can call.
+# Looking for a binary takes some 50 microseconds, as does reading the aliases, and one prompt asks for each several
+# times: an answer of a second ago is good enough to tell a model what it can call.
 ASK_AGAIN_S = 1.0
 
 _Plugin = tuple[str, Path, Signature | None]
 
 
 class _Record(NamedTuple):
-    """One skill as nanobot lists it. `skill` is None where a plugin brings it; `line` and `file` are two halves of its
-    line in the summary, between which stands what is missing."""
+    """One skill as nanobot lists it. `name` is that of its directory; `skill` is None where a plugin brings it; `line`
+    and `file` are two halves of its line in the summary, between which stands what is missing."""
 
     skill: Skill | None
+    name: str
     source: str
     entry: Mapping[str, str]
     metadata: Mapping[str, object]
@@ -54,47 +62,46 @@ class _Record(NamedTuple):
 
 
 class _Listing(NamedTuple):
-    """All skills, in nanobot's order, for one state of snapshot, plugins and disabled skills; and those of them that
-    require something, and that belong into every prompt."""
+    """All skills, in nanobot's order, for one state of the workspace, plugins and disabled skills; and those of them
+    that require something, and that belong into every prompt."""
 
-    state: tuple[Snapshot, tuple[_Plugin, ...], frozenset[str]]
+    state: tuple[Mapping[str, _Record], tuple[_Plugin, ...], frozenset[str]]
     records: dict[str, _Record]
     demanding: dict[str, _Record]
     always: list[str]
 
 
 class SnapshotSkillsLoader(SkillsLoader):
-    """Loads the skills of `skills`, a workspace that was started, in place of nanobot's `SkillsLoader`.
+    """Loads the skills of `skills`, a workspace that was started, in place of `replaced`, nanobot's `SkillsLoader`.
 
-    `workspace` is nanobot's, a directory. The roots of `skills` must be its `skills` directory and, where the built-in
-    skills are wanted, `builtin_skills_dir`; another root raises `ConfigError`, because nanobot could not tell a model
-    where that is. `disabled_skills` can be set later, too. Owned by the thread of the agent loop::
+    Its directories stay, and its disabled skills, which can be changed at any time. The roots of `skills` must be its
+    `workspace_skills` and, where the built-in skills are wanted, its `builtin_skills`; another root raises
+    `ConfigError`, because nanobot could not tell a model where that is, and skills of one that comes later are left
+    out. Owned by the thread of the agent loop::
 
-        with skills_refresh.watch(loop.workspace / "skills", BUILTIN_SKILLS_DIR) as skills:
-            loop.context.skills = SnapshotSkillsLoader(skills, loop.workspace)
+        loader = loop.context.skills
+        with skills_refresh.watch(loader.workspace_skills, loader.builtin_skills) as skills:
+            loop.context.skills = SnapshotSkillsLoader(skills, loader)
     """
 
     def __init__(
-        self,
-        skills: Workspace,
-        workspace: Path,
-        builtin_skills_dir: Path | None = None,
-        disabled_skills: set[str] | None = None,
+        self, skills: Workspace, replaced: SkillsLoader, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        super().__init__(workspace, builtin_skills_dir, disabled_skills)
-        self._skills = skills
+        super().__init__(replaced.workspace, replaced.builtin_skills)
+        # The same set, because nanobot's web interface changes it in place.
+        self.disabled_skills = replaced.disabled_skills
+        self._clock = clock
         places = [("workspace", self.workspace_skills), ("builtin", self.builtin_skills)]
-        sources = {os.path.realpath(path.expanduser()): (source, path) for source, path in places}
+        self._places = {os.path.realpath(path.expanduser()): (source, path) for source, path in places}
         self._sources: dict[Path, tuple[str, Path]] = {}
         for root in skills.roots:
-            found = sources.get(os.path.realpath(root.path))
-            if found is None:
-                raise ConfigError(
-                    f"nanobot does not know the root {root.path}: watch {self.workspace_skills} and"
-                    f" {self.builtin_skills}, and link others into the first"
-                )
-            self._sources[Path(root.path)] = found
+            try:
+                self._source(Path(root.path))
+            except ValueError as error:
+                raise ConfigError(str(error)) from None
+        self._converted = ConvertedSkills(skills, self._of_workspace)
         self._last: _Listing | None = None
+        self._aliases: tuple[float, dict[str, str]] = (-math.inf, {})
         self._binaries: dict[str, tuple[float, bool]] = {}
         self._summary: tuple[object, str] = (None, "")
 
@@ -146,33 +153,50 @@ class SnapshotSkillsLoader(SkillsLoader):
     # -- how it is answered -----------------------------------------------------------------------------------------
 
     def _listing(self) -> _Listing:
-        state = (self._skills.snapshot, self._plugins(), self._disabled())
+        state = (self._converted.current(), self._plugins(), self._disabled())
         if self._last is None or self._last.state != state:
             self._last = self._listed(*state)
         return self._last
 
-    def _listed(self, snapshot: Snapshot, plugins: tuple[_Plugin, ...], disabled: frozenset[str]) -> _Listing:
-        known = {} if self._last is None else self._last.records
+    def _listed(
+        self, skills: Mapping[str, _Record], plugins: tuple[_Plugin, ...], disabled: frozenset[str]
+    ) -> _Listing:
         found: dict[str, dict[str, _Record]] = {"workspace": {}, "plugin": {}, "builtin": {}}
-        for name, skill in snapshot.skills.items():
-            record = known.get(name)
-            if record is None or record.skill is not skill:
-                source, root = self._sources[skill.root]
-                path = root / skill.relative_location
-                metadata = {field: plain(value) for field, value in skill.frontmatter.items()}
-                record = self._record(name, path, source, skill.relative_location, metadata, skill)
-            found[record.source][name] = record
+        for record in sorted(skills.values(), key=_by_name):
+            found[record.source][record.name] = record
         for name, path, _ in plugins:
             if name not in found["workspace"]:
-                found["builtin"].pop(name, None)
                 file = path.relative_to(_real(self.workspace / "plugins")).as_posix()
                 told = parse_skill_metadata(path.read_text(encoding="utf-8")) or {}
                 found["plugin"][name] = self._record(name, path, "plugin", file, told)
-        listed = found["workspace"] | found["plugin"] | found["builtin"]
-        records = {name: record for name, record in listed.items() if name not in disabled} if disabled else listed
+        records: dict[str, _Record] = {}
+        for listed in found.values():
+            for name, record in listed.items():
+                if name not in disabled:
+                    records.setdefault(name, record)
         demanding = {name: record for name, record in records.items() if record.bins or record.env}
         always = [name for name, record in records.items() if record.always]
-        return _Listing((snapshot, plugins, disabled), records, demanding, always)
+        return _Listing((skills, plugins, disabled), records, demanding, always)
+
+    def _of_workspace(self, skill: Skill) -> _Record:
+        directory, _, file = skill.relative_location.partition("/")
+        if file != SKILL_FILE:
+            raise ValueError("nanobot has only skills directly below a root: move it there, or link to it from there")
+        source, root = self._source(skill.root)
+        metadata = {field: plain(value) for field, value in skill.frontmatter.items()}
+        path = root / skill.relative_location
+        return self._record(directory, path, source, skill.relative_location, metadata, skill)
+
+    def _source(self, root: Path) -> tuple[str, Path]:
+        """What nanobot calls the skills of `root`, and where it has them."""
+        found = self._sources.get(root) or self._places.get(os.path.realpath(root))
+        if found is None:
+            raise ValueError(
+                f"nanobot does not know the root {root}: watch {self.workspace_skills} and {self.builtin_skills}, and"
+                " link others into the first"
+            )
+        self._sources[root] = found
+        return found
 
     def _record(
         self, name: str, path: Path, source: str, file: str, metadata: Mapping[str, object], skill: Skill | None = None
@@ -183,7 +207,7 @@ class SnapshotSkillsLoader(SkillsLoader):
         line = f"- **{name}** — {description if isinstance(description, str) and description else name}"
         entry = {"name": name, "path": str(path), "source": source}
         always = bool(own.get("always") or metadata.get("always"))
-        return _Record(skill, source, entry, metadata, bins, env, always, line, f"  `{file}`")
+        return _Record(skill, name, source, entry, metadata, bins, env, always, line, f"  `{file}`")
 
     def _plugins(self) -> tuple[_Plugin, ...]:
         if not os.path.isdir(self.workspace / "plugins"):
@@ -196,6 +220,12 @@ class SnapshotSkillsLoader(SkillsLoader):
         pairs = self._skill_aliases().items() if disabled else ()
         return disabled.union(*(pair for pair in pairs if not disabled.isdisjoint(pair)))
 
+    def _skill_aliases(self) -> dict[str, str]:
+        now = self._clock()
+        if now - self._aliases[0] >= ASK_AGAIN_S:
+            self._aliases = (now, super()._skill_aliases())
+        return self._aliases[1]
+
     def _missing(self, listing: _Listing) -> dict[str, str]:
         """What is missing, by the name of each skill whose requirements are not met."""
         missing = {}
@@ -207,7 +237,7 @@ class SnapshotSkillsLoader(SkillsLoader):
         return missing
 
     def _has_binary(self, name: str) -> bool:
-        now = time.monotonic()
+        now = self._clock()
         asked, found = self._binaries.get(name, (-math.inf, False))
         if now - asked >= ASK_AGAIN_S:
             found = shutil.which(name) is not None
@@ -232,6 +262,10 @@ class SnapshotSkillsLoader(SkillsLoader):
             for source, (label, root, shown) in groups.items()
             if lines[source]
         )
+
+
+def _by_name(record: _Record) -> str:
+    return record.name
 
 
 def _real(path: Path) -> Path:

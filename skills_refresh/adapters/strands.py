@@ -1,9 +1,8 @@
 """Strands Agents: the plugin `AgentSkills`, whose skills are those of a workspace. Needs `strands-agents`.
 
-The framework's plugin takes its skills when it is made, and others by `set_available_skills`. Called from a listener's
-thread, that would change skills in the middle of a turn; and having no lock, it could be lost on an agent that is just
-loading (read in its source; not seen in 57,000 trials). So nothing is pushed: the hook that is called at the beginning
-of each turn, on the turn's own thread, compares, and sets what differs.
+The framework's plugin takes its skills when it is made, and others by `set_available_skills`, which changes them for
+all of its agents at once, in the middle of their turns. So nothing is pushed and that is not called: the hook at the
+beginning of each turn, on the turn's own thread, puts the current skills where the plugin has those of this one agent.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from .optional_fields import optional_fields
 try:
     from strands import Agent
     from strands.hooks import BeforeInvocationEvent
-    from strands.vended_plugins.skills import AgentSkills, SkillSource
+    from strands.vended_plugins.skills import AgentSkills
     from strands.vended_plugins.skills import Skill as StrandsSkill
 except ImportError as error:
     raise ConfigError(
@@ -33,13 +32,14 @@ class SnapshotAgentSkills(AgentSkills):
         with skills_refresh.watch("skills") as workspace:
             agent = Agent(plugins=[SnapshotAgentSkills(workspace)])
 
-    Several agents may share one, also on several threads. It subscribes to nothing: when the workspace is closed, its
-    last skills stay. `max_resource_files` bounds how many files of a skill the tool `skills` lists.
+    Several agents may share one, also on several threads: each keeps the skills of its turn until that ends. It
+    subscribes to nothing: when the workspace is closed, its last skills stay. `max_resource_files` bounds how many
+    files of a skill the tool `skills` lists.
     """
 
     def __init__(self, workspace: Workspace, *, max_resource_files: int = 20) -> None:
         self._converted = ConvertedSkills(workspace, _strands_skill)
-        super().__init__(list(self._converted.current()), max_resource_files=max_resource_files)
+        super().__init__(list(self._converted.current().values()), max_resource_files=max_resource_files)
 
     async def init_agent(self, agent: Agent) -> None:
         """Makes `agent` ask for the current skills at the beginning of each turn. The framework calls it."""
@@ -48,10 +48,7 @@ class SnapshotAgentSkills(AgentSkills):
         await super().init_agent(agent)
 
     def _catch_up(self, event: BeforeInvocationEvent) -> None:
-        current: list[SkillSource] = list(self._converted.current())
-        # Compared with what this agent has, not with what was set last: so a swap that was lost is made up for.
-        if self.get_available_skills(event.agent) != current:
-            self.set_available_skills(current)
+        self._skills = self._agent_skills[event.agent] = dict(self._converted.current())
 
 
 def _strands_skill(skill: Skill) -> StrandsSkill:

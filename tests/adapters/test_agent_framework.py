@@ -178,7 +178,7 @@ def test_a_resource_behind_an_allowed_link_is_read(
     skills_root.add("pdf")
     (skills_root.path / "pdf" / "forms").symlink_to(shared)
     workspace = open_workspace(skills_root.path, settings=Settings(allow_link_targets=(shared,)))
-    agent = make_agent(client, SnapshotSkillsSource(workspace, link_targets=[shared]))
+    agent = make_agent(client, SnapshotSkillsSource(workspace))
     client.calls = [("read_skill_resource", {"skill_name": "pdf", "resource_name": "forms/a4.md"})]
     client.turn(agent)
     assert client.results == ["210 by 297"]
@@ -216,6 +216,20 @@ def test_a_script_that_was_swapped_for_a_link_is_not_run(
     client.calls = [("run_skill_script", {"skill_name": "pdf", "script_name": "scripts/run.py"})]
     client.turn(agent)
     assert ["ran" in result for result in client.results] == [False]
+
+
+def test_a_script_behind_a_link_which_the_framework_would_refuse_is_not_offered(
+    open_workspace: Opener, skills_root: SkillsRoot, client: NotingClient
+) -> None:
+    directory = skills_root.add("pdf", files={"scripts/run.py": "print()"})
+    (directory / "scripts" / "again.py").symlink_to("run.py")
+    (directory / "more").symlink_to("scripts")
+    agent = make_agent(client, SnapshotSkillsSource(open_workspace(skills_root.path), script_runner=lambda *_: "ran"))
+    scripts = ["scripts/again.py", "more/run.py", "scripts/run.py"]
+    client.calls = [("run_skill_script", {"skill_name": "pdf", "script_name": script}) for script in scripts]
+    client.turn(agent)
+    assert client.results[2] == "ran"
+    assert ["not found" in result for result in client.results[:2]] == [True, True]
 
 
 def test_bytes_that_are_no_text_hurt_nobody(

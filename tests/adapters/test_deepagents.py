@@ -232,6 +232,8 @@ def test_the_fields_of_skills_are_those_of_the_frameworks_own_loader(
 ) -> None:
     skills_root.add("csv")
     skills_root.write("pdf/SKILL.md", full_skill("Read, Write"))
+    too_long = f"---\nname: long\ndescription: {'x' * 1025}\ncompatibility: {'y' * 501}\n---\n"
+    skills_root.write("long/SKILL.md", too_long)
     ours = middleware_for(open_workspace(skills_root.path))
     theirs = SkillsMiddleware(backend=ours._backend, sources=["/skills"])
     states = []

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
+import os
+import weakref
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -220,12 +223,9 @@ def test_a_file_behind_a_link_is_loaded_where_links_may_lead(
     (skills_root.path / "pdf/references/forms.md").symlink_to(tmp_path / "shared/forms.md")
     targets = (tmp_path / "shared",)
     with watch(skills_root.path, settings=Settings(allow_link_targets=targets)) as skills:
-        there = loaded(SnapshotSkillRegistry(skills, link_targets=targets), "pdf")
+        there = loaded(SnapshotSkillRegistry(skills), "pdf")
         assert there.resources.get_reference("forms.md") == "Shared.\n"
-        assert not caplog.text
-        left_out = loaded(SnapshotSkillRegistry(skills), "pdf")
-    assert left_out.resources.list_references() == ["own.md"]
-    assert "without a file of it: references/forms.md is not what it was a moment ago" in caplog.text
+    assert not caplog.text
 
 
 def test_a_file_that_could_not_be_read_is_tried_again_in_the_next_turn(
@@ -238,6 +238,25 @@ def test_a_file_that_could_not_be_read_is_tried_again_in_the_next_turn(
     assert loaded(registry, "pdf").resources.list_references() == []
     (skills_root.path / "away").rename(forms)
     assert loaded(registry, "pdf").resources.get_reference("forms.md") == "Forms.\n"
+
+
+def test_the_files_of_a_skill_that_is_gone_are_not_kept(skills: Workspace, skills_root: SkillsRoot) -> None:
+    registry = SnapshotSkillRegistry(skills)
+    before = weakref.ref(loaded(registry, "pdf"))
+    assert loaded(registry, "pdf") is before()
+    (skills_root.path / "pdf/SKILL.md").unlink()
+    skills.sync()
+    assert found(registry, EVERYTHING) == []
+    gc.collect()
+    assert before() is None
+
+
+def test_a_file_whose_name_is_not_utf8_is_left_out(skills: Workspace, skills_root: SkillsRoot) -> None:
+    skills_root.write(os.fsdecode(b"pdf/references/caf\xe9.md"), "Coffee.\n")
+    skills.sync()
+    registry = SnapshotSkillRegistry(skills)
+    assert loaded(registry, "pdf").resources.list_references() == ["forms.md"]
+    assert loaded(registry, "pdf") is loaded(registry, "pdf")
 
 
 def test_after_closing_the_last_snapshot_answers(skills: Workspace, skills_root: SkillsRoot, tmp_path: Path) -> None:

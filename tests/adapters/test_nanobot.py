@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def write_all_forms(root: SkillsRoot) -> None:
     for name, fields in FORMS.items():
         root.write(f"{name}/SKILL.md", f"---\nname: {name}\n{fields}\n---\n\n# {name}\n\nDo it.\n")
     root.add("pdf", description="Of the workspace.")
+    root.write("misnamed/SKILL.md", "---\nname: another\ndescription: Called otherwise.\n---\n")
     root.write("crlf/SKILL.md", skill_text("crlf", "Of Windows.").replace("\n", "\r\n"))
 
 
@@ -107,7 +109,7 @@ def answers(loader: SkillsLoader, elsewhere: Path) -> dict[str, object]:
     }
 
 
-@pytest.mark.parametrize("disabled", [set(), {"folded", "cron", "old-weather"}])
+@pytest.mark.parametrize("disabled", [set(), {"folded", "cron", "old-weather", "misnamed"}])
 def test_every_answer_is_the_one_of_its_own_loader(
     disabled: set[str],
     home: Path,
@@ -123,7 +125,7 @@ def test_every_answer_is_the_one_of_its_own_loader(
     # What an application that was installed calls its skill, by what it was called before.
     monkeypatch.setattr(SkillsLoader, "_skill_aliases", lambda loader: {"old-weather": "weather"})
     with watch(root.path, builtin) as skills:
-        ours = SnapshotSkillsLoader(skills, home, builtin, disabled)
+        ours = SnapshotSkillsLoader(skills, SkillsLoader(home, builtin, disabled))
         own = SkillsLoader(home, builtin, disabled)
         assert answers(ours, tmp_path) == answers(own, tmp_path)
         monkeypatch.setenv("SKILLS_TEST_KEY", "1")
@@ -137,7 +139,7 @@ def test_every_answer_is_the_one_of_its_own_loader(
 
 def test_what_happens_to_skills_is_in_the_next_prompt(home: Path, skills: Workspace, root: SkillsRoot) -> None:
     builder = ContextBuilder(home)
-    builder.skills = SnapshotSkillsLoader(skills, home)
+    builder.skills = SnapshotSkillsLoader(skills, builder.skills)
     assert "**pdf** — First." in builder.build_system_prompt()
     root.add("pdf", description="Second.")
     root.add("csv", description="Added.")
@@ -153,7 +155,7 @@ def test_what_happens_to_skills_is_in_the_next_prompt(home: Path, skills: Worksp
 def test_a_skill_that_breaks_stays_as_it_was_and_the_others_go_on(
     home: Path, skills: Workspace, root: SkillsRoot
 ) -> None:
-    loader = SnapshotSkillsLoader(skills, home)
+    loader = SnapshotSkillsLoader(skills, SkillsLoader(home))
     root.write("pdf/SKILL.md", "---\nname: [\n---\n")
     root.add("csv", description="Added.")
     skills.sync()
@@ -164,11 +166,87 @@ def test_a_skill_that_breaks_stays_as_it_was_and_the_others_go_on(
 
 
 def test_skills_can_be_disabled_at_any_time(home: Path, skills: Workspace) -> None:
-    loader = SnapshotSkillsLoader(skills, home)
+    loader = SnapshotSkillsLoader(skills, SkillsLoader(home))
     assert "**pdf**" in loader.build_skills_summary()
     loader.disabled_skills = {"pdf"}
     assert "**pdf**" not in loader.build_skills_summary()
     assert loader.load_skill("pdf") is None
+
+
+def test_what_the_replaced_loader_was_told_holds(home: Path, root: SkillsRoot, builtin: Path) -> None:
+    root.add("pdf")
+    root.add("csv")
+    replaced = SkillsLoader(home, builtin, {"pdf"})
+    with watch(replaced.workspace_skills, replaced.builtin_skills) as skills:
+        loader = SnapshotSkillsLoader(skills, replaced)
+        assert [skill["name"] for skill in loader.list_skills()] == ["csv", "cron", "weather"]
+        # As nanobot's web interface does it.
+        replaced.disabled_skills.clear()
+        replaced.disabled_skills.update({"csv", "cron"})
+        assert [skill["name"] for skill in loader.list_skills()] == ["pdf", "weather"]
+
+
+def test_a_name_in_the_frontmatter_neither_enables_a_skill_nor_takes_the_place_of_another(
+    home: Path, root: SkillsRoot, builtin: Path
+) -> None:
+    root.write("evil/SKILL.md", "---\nname: cron\ndescription: Not to be trusted.\n---\n")
+    root.write("fine/SKILL.md", "---\nname: other\ndescription: Fine.\n---\n")
+    replaced = SkillsLoader(home, builtin, set())
+    with watch(root.path, builtin) as skills:
+        loader = SnapshotSkillsLoader(skills, replaced)
+        assert loader.load_skill("cron") is None
+        loader.disabled_skills = {"evil"}
+        assert "**fine** — Fine.  `fine/SKILL.md`" in loader.build_skills_summary()
+        assert "Not to be trusted." not in loader.build_skills_summary()
+
+
+def test_a_skill_below_another_directory_is_none_of_nanobots(
+    home: Path, root: SkillsRoot, skills: Workspace, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.write("team/csv/SKILL.md", "---\nname: csv\ndescription: Deeper.\n---\n")
+    skills.sync()
+    loader = SnapshotSkillsLoader(skills, SkillsLoader(home))
+    assert "csv" not in loader.build_skills_summary()
+    assert "team/csv/SKILL.md is left out, because the framework refuses it: nanobot has only" in caplog.text
+
+
+def test_a_path_that_is_not_utf8_spoils_no_prompt(home: Path, skills: Workspace, root: SkillsRoot) -> None:
+    root.write(os.fsdecode(b"caf\xe9/SKILL.md"), "---\nname: cafe\ndescription: D\n---\n")
+    skills.sync()
+    builder = ContextBuilder(home)
+    builder.skills = SnapshotSkillsLoader(skills, builder.skills)
+    assert b"**pdf**" in builder.build_system_prompt().encode()
+
+
+def test_skills_of_a_root_that_came_later_are_left_out(
+    home: Path, root: SkillsRoot, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    root.add("pdf")
+    SkillsRoot(tmp_path / "later").add("csv")
+    # As when the server of `connect` was given other roots.
+    with watch(root.path) as skills, watch(root.path, tmp_path / "later") as others:
+        loader = SnapshotSkillsLoader(skills, SkillsLoader(home))
+        skills._publish(others.snapshot, "config")
+        assert [skill["name"] for skill in loader.list_skills()] == ["pdf"]
+    assert f"nanobot does not know the root {tmp_path / 'later'}" in caplog.text
+
+
+def test_aliases_are_not_read_at_each_question(home: Path, skills: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[SkillsLoader] = []
+
+    def read(loader: SkillsLoader) -> dict[str, str]:
+        reads.append(loader)
+        return {"old": "pdf"}
+
+    monkeypatch.setattr(SkillsLoader, "_skill_aliases", read)
+    clock = [0.0]
+    loader = SnapshotSkillsLoader(skills, SkillsLoader(home, disabled_skills={"old"}), clock=lambda: clock[0])
+    for _ in range(3):
+        assert "**pdf**" not in loader.build_skills_summary()
+    assert len(reads) == 1
+    clock[0] = ASK_AGAIN_S
+    assert loader.get_explicitly_invoked_skills("Use $old.") == []
+    assert len(reads) == 2
 
 
 def test_a_summary_is_of_what_is_asked_now(
@@ -176,7 +254,7 @@ def test_a_summary_is_of_what_is_asked_now(
 ) -> None:
     root.write("key/SKILL.md", "---\nname: key\ndescription: D\nmetadata: {nanobot: {requires: {env: [KEY]}}}\n---\n")
     with watch(root.path) as skills:
-        loader = SnapshotSkillsLoader(skills, home)
+        loader = SnapshotSkillsLoader(skills, SkillsLoader(home))
         assert loader.build_skills_summary() == (
             "### Workspace skills (`skills`)\n- **key** — D (unavailable: ENV: KEY)  `key/SKILL.md`"
         )
@@ -193,10 +271,9 @@ def test_a_binary_that_was_installed_is_found_a_little_later(
         "late/SKILL.md", "---\nname: late\ndescription: D\nmetadata: {nanobot: {requires: {bins: [late]}}}\n---\n"
     )
     clock = [0.0]
-    monkeypatch.setattr("skills_refresh.adapters.nanobot.time.monotonic", lambda: clock[0])
     monkeypatch.setenv("PATH", str(tmp_path))
     with watch(root.path) as skills:
-        loader = SnapshotSkillsLoader(skills, home)
+        loader = SnapshotSkillsLoader(skills, SkillsLoader(home), clock=lambda: clock[0])
         assert loader.list_skills() == []
         (tmp_path / "late").touch(mode=0o755)
         clock[0] = ASK_AGAIN_S
@@ -205,20 +282,20 @@ def test_a_binary_that_was_installed_is_found_a_little_later(
 
 def test_a_root_that_nanobot_does_not_know_is_refused(home: Path, skills_root: SkillsRoot) -> None:
     with watch(skills_root.path) as skills, pytest.raises(ConfigError, match=r"does not know the root .* link others"):
-        SnapshotSkillsLoader(skills, home)
+        SnapshotSkillsLoader(skills, SkillsLoader(home))
 
 
 def test_a_workspace_behind_a_link_may_have_plugins(home: Path, skills: Workspace, tmp_path: Path) -> None:
     add_plugin(home)
     link = tmp_path / "link"
     link.symlink_to(home)
-    summary = SnapshotSkillsLoader(skills, link).build_skills_summary()
+    summary = SnapshotSkillsLoader(skills, SkillsLoader(link)).build_skills_summary()
     assert "**slides** — Of a plugin.  `office/skills/slides/SKILL.md`" in summary
 
 
 def test_a_prompt_needs_no_disk_and_no_watching(home: Path, skills: Workspace, root: SkillsRoot) -> None:
     builder = ContextBuilder(home)
-    builder.skills = SnapshotSkillsLoader(skills, home)
+    builder.skills = SnapshotSkillsLoader(skills, builder.skills)
     skills.close()
     root.path.rename(home / "away")
     prompt = builder.build_system_prompt()
@@ -240,7 +317,7 @@ def test_the_real_agent_loop_tells_its_model_of_an_edit_between_two_turns(
 
     with model_server() as server, watch(root.path, BUILTIN_SKILLS_DIR) as skills:
         loop = stub_loop(server)
-        loop.context.skills = SnapshotSkillsLoader(skills, home)
+        loop.context.skills = SnapshotSkillsLoader(skills, loop.context.skills)
         asyncio.run(two_turns(loop, skills))
         first, second = server.system
     assert "**skill-007** — Does it." in first

@@ -18,7 +18,7 @@ import_framework("strands", "strands-agents")
 
 from strands import Agent  # noqa: E402
 from strands.models import Model  # noqa: E402
-from strands.vended_plugins.skills import AgentSkills, SkillSources  # noqa: E402
+from strands.vended_plugins.skills import AgentSkills  # noqa: E402
 
 from skills_refresh.adapters.strands import SnapshotAgentSkills  # noqa: E402
 
@@ -35,6 +35,7 @@ class NotingModel(Model):
         self.prompts: list[str] = []
         self.results: list[str] = []
         self.asks_for = ""
+        self.before_asking: Callable[[], object] = lambda: None
 
     async def stream(
         self, messages: Any, tool_specs: Any = None, system_prompt: str | None = None, **_: Any
@@ -44,6 +45,7 @@ class NotingModel(Model):
         asks_for, self.asks_for = self.asks_for, ""
         yield {"messageStart": {"role": "assistant"}}
         if asks_for:
+            self.before_asking()
             yield {"contentBlockStart": {"start": {"toolUse": {"name": "skills", "toolUseId": "1"}}}}
             yield {"contentBlockDelta": {"delta": {"toolUse": {"input": f'{{"skill_name": "{asks_for}"}}'}}}}
         else:
@@ -130,43 +132,26 @@ def test_agents_that_share_the_plugin_each_begin_with_the_current_skills(
     assert ["Writes them." in model.turn(agent) for agent in agents] == [True, True]
 
 
-def test_a_swap_that_one_agent_lost_is_made_up_for_at_its_next_turn(
+def test_a_turn_of_another_agent_changes_nothing_in_one_that_has_begun(
     open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel
 ) -> None:
-    skills_root.add("pdf", description="Reads them.")
+    skills_root.add("pdf", body="Read slowly.\n")
     workspace = open_workspace(skills_root.path)
     plugin = SnapshotAgentSkills(workspace)
-    first, second = make_agent(model, plugin), make_agent(model, plugin)
-    model.turn(first)
-    before = plugin.get_available_skills(first)
-    skills_root.add("pdf", description="Writes them.")
-    workspace.sync()
-    model.turn(second)
-    # What is left when another thread swaps the skills while the plugin loads those of `first`.
-    plugin._agent_skills[first] = {skill.name: skill for skill in before}
-    assert "Writes them." in model.turn(first)
+    other = NotingModel()
+    agent, other_agent = make_agent(model, plugin), make_agent(other, plugin)
 
+    def turn_of_the_other() -> None:
+        skills_root.add("pdf", body="Read quickly.\n")
+        workspace.sync()
+        other.asks_for = "pdf"
+        other.turn(other_agent)
 
-def test_a_turn_without_a_change_sets_nothing(
-    open_workspace: Opener, skills_root: SkillsRoot, model: NotingModel
-) -> None:
-    class Counting(SnapshotAgentSkills):
-        swaps = 0
-
-        def set_available_skills(self, skills: SkillSources) -> None:
-            self.swaps += 1
-            super().set_available_skills(skills)
-
-    skills_root.add("pdf")
-    workspace = open_workspace(skills_root.path)
-    plugin = Counting(workspace)
-    agent = make_agent(model, plugin)
+    model.before_asking = turn_of_the_other
+    model.asks_for = "pdf"
     model.turn(agent)
-    skills_root.add("csv")
-    workspace.sync()
-    model.turn(agent)
-    model.turn(agent)
-    assert plugin.swaps == 1
+    assert ["Read quickly." in result for result in other.results] == [True]
+    assert ["Read slowly." in result for result in model.results] == [True]
 
 
 def test_a_closed_workspace_leaves_its_last_skills(
