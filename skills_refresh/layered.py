@@ -71,7 +71,8 @@ class LayeredMapping(Mapping[str, V_co]):
         return iter(self._in_order())
 
     def __len__(self) -> int:
-        return len(self._names if self._names is not None else self._merged())
+        names = self._names  # once: another thread may supersede this one meanwhile
+        return len(self._merged() if names is None else names)
 
     def values(self) -> ValuesView[V_co]:
         return _Values(self)
@@ -104,7 +105,7 @@ class LayeredMapping(Mapping[str, V_co]):
         """Says that `by` takes its place: what can be made again is not kept any more, but goes over where the names
         are the same.
 
-        The order of 1,000 names takes 8 kB; workspaces keep 64 versions, and there may be 1,000 workspaces.
+        The order of 1,000 names takes 8 kB; workspaces keep 16 versions, and there may be 1,000 workspaces.
         """
         if same_names:
             by._names = self._names
