@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import traceback
+from collections.abc import Iterable
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .catalog import RootCatalog
@@ -50,10 +51,15 @@ class Answers:
             self._known[catalog] = skills, hidden
         return hidden
 
-    def forget(self) -> None:
-        """Has everything asked again, by whoever needs it first."""
-        for catalog, (_, hidden) in tuple(self._known.items()):
+    def forget(self, catalogs: Iterable[RootCatalog]) -> None:
+        """Has all that is in `catalogs` asked again, by whoever needs it first."""
+        for catalog in catalogs:
+            _, hidden = self._known.get(catalog, (_NOT_ASKED, _NOTHING))
             self._known[catalog] = _NOT_ASKED, hidden
+
+    def forget_all(self) -> None:
+        """The same for all roots."""
+        self.forget(tuple(self._known))
 
 
 class SharedAnswers:
@@ -74,10 +80,10 @@ class SharedAnswers:
             answers = self._known[key] = Answers(checks)
         return answers
 
-    def forget(self) -> None:
+    def forget_all(self) -> None:
         """Has everything asked again, for workspaces that sleep, too."""
         for answers in tuple(self._known.values()):
-            answers.forget()
+            answers.forget_all()
 
 
 def _judged(checks: tuple[Check, ...], skill: Skill | None) -> HiddenSkill | None:
@@ -98,8 +104,8 @@ def _reason(checks: tuple[Check, ...], skill: Skill) -> str | None:
             if not isinstance(reason, str):
                 told = str(reason) if isinstance(reason, bool) else f"with {type(reason).__name__}"
                 return f"the check of eligibility answered {told}, neither None nor a reason"
-            # Many skills have the same; and a subclass of str cannot be interned.
-            return sys.intern(printable(str.__str__(reason)) or "no reason was given")
+            # Many skills have the same.
+            return sys.intern(printable(reason) or "no reason was given")
     return None
 
 

@@ -42,7 +42,7 @@ class Publisher:
 
     def ask_again(self) -> None:
         """Has the checks of eligibility asked again about every skill, by the next `publish`."""
-        self._answers.forget()
+        self._answers.forget(watched.catalog for watched in self.roots if watched.catalog is not None)
 
     def start(self) -> None:
         """Publishes the first snapshot, or, after a sleep, the next one, if a consumer can see a difference; the roots
