@@ -2,11 +2,12 @@
 hidden: one line, for people.
 
 Two are ready-made: what a skill requires of the machine, and which roots are trusted. What a skill says of itself in a
-way that cannot be understood is no reason to hide it.
+way that cannot be understood is no reason to hide it, but is logged.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,9 +15,13 @@ from dataclasses import dataclass
 from functools import cache
 from inspect import iscoroutinefunction
 from pathlib import Path
+from typing import cast
 
 from .errors import ConfigError
+from .escaping import printable
 from .model import Skill
+
+_log = logging.getLogger("skills_refresh")
 
 Check = Callable[[Skill], "str | None"]
 # What `open` and `watch` take: a check, or several, of which the first reason counts.
@@ -80,6 +85,13 @@ def _unmet(skill: Skill, which: Callable[[str], str | None]) -> str | None:
             missing += _missing(_mapping(declared.get("requires")), which)
         if missing:
             return "; ".join(missing)
+    unread = ", ".join(_unread(skill.frontmatter.get("metadata")))
+    if unread:
+        _log.warning(
+            "%s: what it requires cannot be read in %s, so it is shown; write a list of words, or JSON that is whole",
+            printable(str(skill.location)),
+            printable(unread),
+        )
     return None
 
 
@@ -134,16 +146,37 @@ def _declarations(metadata: object) -> Iterator[tuple[str, Mapping[str, object]]
             yield gateway, _mapping(value)
 
 
+def _unread(metadata: object) -> Iterator[str]:
+    """Where in `metadata` something is declared that cannot be understood."""
+    for key, value in (
+        ("metadata", metadata),
+        *((f"metadata.{key}", found) for key, found in _mapping(metadata).items()),
+    ):
+        if isinstance(value, str) and value.lstrip().startswith("{") and _json(value) is None:
+            yield key
+    for gateway, declared in _declarations(metadata):
+        needed = _mapping(declared.get("requires"))
+        lists = {"os": declared.get("os"), **{f"requires.{key}": needed.get(key) for key in ("bins", "anyBins", "env")}}
+        for key, value in lists.items():
+            if not isinstance(value, (str, list, tuple, type(None))):
+                yield f"metadata.{gateway}.{key}" if gateway else f"metadata.{key}"
+
+
 def _mapping(value: object) -> Mapping[str, object]:
     """`value` as a mapping, be it one or a string of JSON; empty where it is neither."""
     if isinstance(value, str) and value.lstrip().startswith("{"):
-        import json  # here, as below, because a gateway without this check need not pay for it
-
-        try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
-            return {}
+        value = _json(value)
     return value if isinstance(value, Mapping) else {}
+
+
+def _json(text: str) -> object:
+    """What `text` holds; None where it is no JSON."""
+    import json  # here, as below, because a gateway without this check need not pay for it
+
+    try:
+        return cast(object, json.loads(text))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _words(value: object) -> list[str]:

@@ -123,6 +123,26 @@ def test_what_cannot_be_understood_hides_nothing(skills_root: SkillsRoot, progra
     assert reason(skills_root, metadata) is None
 
 
+@pytest.mark.parametrize(
+    ("metadata", "where"),
+    [
+        ("'{not json'", "metadata"),
+        ("{openclaw: '{not json'}", "metadata.openclaw"),
+        ("{requires: {bins: {absent: true}, env: 5}}", "metadata.requires.bins, metadata.requires.env"),
+        ("{openclaw: {os: {linux: false}}}", "metadata.openclaw.os"),
+        ("{1: {os: 5}}", "metadata.1.os"),
+        ("{author: al, version: 1, requires: {bins: [present]}}", ""),
+    ],
+    ids=range(6),
+)
+def test_what_cannot_be_understood_is_logged(
+    skills_root: SkillsRoot, programs: Path, caplog: pytest.LogCaptureFixture, metadata: str, where: str
+) -> None:
+    reason(skills_root, metadata)
+    told = f"pdf/SKILL.md: what it requires cannot be read in {where}, so it is shown"
+    assert [told in record.getMessage() for record in caplog.records] == ([True] if where else [])
+
+
 def test_a_program_that_was_installed_counts_when_it_is_asked_again(
     engine: Engine, skills_root: SkillsRoot, programs: Path
 ) -> None:
