@@ -48,7 +48,7 @@ class Resolver:
         find_problems = self._find_problems(before, layers, hidden, names, of_roots)
         self._layers, self._hidden, self._of_roots = layers, hidden, of_roots
         files = _same_or_new(None if before is None else before.files, tuple(layer.files for layer in layers))
-        all_hidden = NONE_HIDDEN
+        all_hidden = NONE_HIDDEN if before is None or before.hidden else before.hidden
         if any(hidden):
             all_hidden = _same_or_new(None if before is None else before.hidden, hidden, taken_names(layers, hidden))
         if before is None:

@@ -223,6 +223,19 @@ def test_a_shadowed_skill_is_not_told_as_hidden(engine: Engine, two: tuple[Skill
     assert workspace.snapshot.problems == ()
 
 
+def test_the_version_stays_where_what_is_hidden_was_shadowed_before_it_went(
+    engine: Engine, two: tuple[SkillsRoot, SkillsRoot]
+) -> None:
+    project, user = two
+    check = Check(**{"user/pdf": "too old"})
+    workspace = engine.open([project.path, user.path], eligible=check)
+    before = workspace.snapshot
+    check.reasons = {}
+    assert workspace.invalidate() is before
+    check.reasons = {"user/pdf": "too old"}
+    assert workspace.invalidate() is before
+
+
 def test_a_skill_behind_the_one_in_use_is_told_as_shadowed_by_that_one(
     engine: Engine, two: tuple[SkillsRoot, SkillsRoot], tmp_path: Path
 ) -> None:
