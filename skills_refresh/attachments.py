@@ -12,6 +12,7 @@ from .audience import Audience
 from .audit_schedule import AuditSchedule
 from .clock import Clock
 from .errors import ClosedError
+from .hiding import SharedAnswers
 from .idle import IdleWorkspaces, Sleeper
 from .publisher import Publisher
 from .reconciler import Reconciler
@@ -25,8 +26,9 @@ _log = logging.getLogger("skills_refresh")
 class Attachments:
     """Gives workspaces their roots, and takes them back. Owned by the engine's thread.
 
-    `audits` gets exactly the roots that somebody holds. `read_roots` reads what was opened. `is_forgotten` says that
-    all workspaces are gone, the last one without having been closed.
+    `answers` say which skills they hide, asleep or not. `audits` gets exactly the roots that somebody holds.
+    `read_roots` reads what was opened. `is_forgotten` says that all workspaces are gone, the last one without having
+    been closed.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Attachments:
         read_roots: Callable[[], None],
     ) -> None:
         self.is_forgotten = False
+        self.answers = SharedAnswers()
         self._reconciler = reconciler
         self._audience = audience
         self._audits = audits
@@ -66,7 +69,7 @@ class Attachments:
             if watched.users == 1:  # it was opened just now
                 self._audits.add(watched, now)
         if sleeper is None:
-            publisher = Publisher(workspace, roots, self._clock)
+            publisher = Publisher(workspace, roots, self._clock, self.answers.of(workspace._checks))
         else:
             publisher = sleeper.publisher
             publisher.roots = roots

@@ -128,6 +128,7 @@ class EngineLoop:
 
     def bump(self, reason: Reason) -> None:
         """Lists all roots anew, and asks all checks of eligibility again."""
+        self.attachments.answers.forget_all()
         roots, publishers = tuple(self._reconciler.roots.values()), self._audience.publishers()
         self._compare(roots, reason, read_all=True, ask_again=publishers)
 

@@ -43,6 +43,6 @@ def scan_roots(roots: tuple[Root, ...], settings: Settings) -> tuple[Snapshot, l
         names |= found
     layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in opened)
     problems = tuple(watched.problems for watched in opened)
-    snapshot = Resolver().next_snapshot(None, layers, names, problems, VersionCounter().next)
+    snapshot = Resolver().next_snapshot(None, layers, ({},) * len(layers), names, problems, VersionCounter().next)
     assert snapshot is not None, "without a snapshot before it, there always is a next one"
     return snapshot, opened

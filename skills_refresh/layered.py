@@ -71,7 +71,8 @@ class LayeredMapping(Mapping[str, V_co]):
         return iter(self._in_order())
 
     def __len__(self) -> int:
-        return len(self._names if self._names is not None else self._merged())
+        names = self._names  # once: another thread may supersede this one meanwhile
+        return len(self._merged() if names is None else names)
 
     def values(self) -> ValuesView[V_co]:
         return _Values(self)
@@ -104,7 +105,7 @@ class LayeredMapping(Mapping[str, V_co]):
         """Says that `by` takes its place: what can be made again is not kept any more, but goes over where the names
         are the same.
 
-        The order of 1,000 names takes 8 kB; workspaces keep 64 versions, and there may be 1,000 workspaces.
+        The order of 1,000 names takes 8 kB; workspaces keep 16 versions, and there may be 1,000 workspaces.
         """
         if same_names:
             by._names = self._names
@@ -175,14 +176,15 @@ def differing_names(before: Mapping[str, V], after: Mapping[str, V]) -> list[str
     else:
         for was, now in zip(old._layers, new._layers, strict=True):
             if was is not now:
-                names.update(_names_of_others(was, now))
-        if old._without is not new._without:
-            for without in (*(old._without or ()), *(new._without or ())):
-                names.update(without)
+                names.update(names_of_others(was, now))
+        nothing = ((),) * len(old._layers)
+        for left, leaves in zip(old._without or nothing, new._without or nothing, strict=True):
+            if left is not leaves:
+                names.update(left, leaves)
     return sorted(name for name in names if old.get(name) != new.get(name))
 
 
-def _names_of_others(was: dict[str, V], now: dict[str, V]) -> Collection[str]:
+def names_of_others(was: dict[str, V], now: dict[str, V]) -> Collection[str]:
     """The names whose values are not the same object in two layers, and perhaps some more."""
     if isinstance(now, Layer) and (known := now.names_since(was)) is not None:
         return known

@@ -76,17 +76,37 @@ def shadowed_pairs(name: str, layers: Sequence[RootLayer], hidden: Sequence[Hidd
     What is hidden takes no name from a later skill, but from another one that is hidden, too: only the first is told
     as hidden.
     """
-    found = [
-        (layer.skills[name], name in without)
-        for layer, without in zip(layers, hidden, strict=True)
-        if name in layer.skills
-    ]
-    if len(found) < 2:
-        return []
-    first = found[0][0]
-    winner = next((skill for skill, is_hidden in found if not is_hidden), None)
-    pairs = [(skill, first if is_hidden or winner is None else winner) for skill, is_hidden in found[1:]]
-    return [(loser, by) for loser, by in pairs if loser is not winner and loser.location != by.location]
+    first: Skill | None = None
+    winner: Skill | None = None
+    pairs: list[tuple[Skill, Skill]] = []
+    for layer, without in zip(layers, hidden, strict=True):
+        skill = layer.skills.get(name)
+        if skill is None:
+            continue
+        if winner is not None:
+            pairs.append((skill, winner))
+        elif name not in without:
+            winner = skill
+        elif first is not None:
+            pairs.append((skill, first))
+        else:
+            first = skill
+    return [(loser, by) for loser, by in pairs if loser.location != by.location]
+
+
+def taken_names(layers: Sequence[RootLayer], hidden: Sequence[Hidden]) -> tuple[frozenset[str], ...]:
+    """The names that are hidden in each of `layers` and that an earlier one has, not hidden: nobody need be told."""
+    return tuple(
+        frozenset(
+            name
+            for earlier, without in zip(layers[:number], hidden[:number], strict=True)
+            for name in layer.shadows(earlier).names
+            if name in hidden[number] and name not in without
+        )
+        if hidden[number]
+        else frozenset()
+        for number, layer in enumerate(layers)
+    )
 
 
 class FoundProblems:
@@ -124,7 +144,7 @@ def found_problems(
 
 
 def _shadow_parts(layers: Sequence[RootLayer], hidden: Sequence[Hidden]) -> Iterator[tuple[Problem, ...]]:
-    apart: set[str] = set().union(*hidden)
+    apart = _shared_names(layers, hidden) if any(hidden) else set()
     for number, layer in enumerate(layers):
         for before, earlier in enumerate(layers[:number]):
             shadows = layer.shadows(earlier)
@@ -141,3 +161,14 @@ def _shadow_parts(layers: Sequence[RootLayer], hidden: Sequence[Hidden]) -> Iter
                     and layer.skills[name].location != earlier.skills[name].location
                 )
     yield tuple(shadowed(*pair) for name in apart for pair in shadowed_pairs(name, layers, hidden))
+
+
+def _shared_names(layers: Sequence[RootLayer], hidden: Sequence[Hidden]) -> set[str]:
+    """The names that several of `layers` have, and that are hidden in one of them."""
+    return {
+        name
+        for number, layer in enumerate(layers)
+        for earlier in layers[:number]
+        for name in layer.shadows(earlier).names
+        if any(name in without for without in hidden)
+    }

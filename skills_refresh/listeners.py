@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
 Listener = Callable[[SkillsChanged], "Awaitable[None] | None"]
 
-# Changes that one listener may have waiting before they are merged, and versions that a late listener can ask for.
+# Changes that one listener may have waiting before they are merged, and versions that a late listener can ask for: each
+# takes 0.3 kB, and there may be 1,000 workspaces.
 MAX_QUEUED = 16
-MAX_HISTORY = 64
+MAX_HISTORY = 16
 # How long closing waits for listeners that are being called.
 PATIENCE_S = 0.4
 

@@ -7,6 +7,7 @@ from weakref import ref
 
 from .clock import Clock
 from .health import RootHealth
+from .hiding import Answers
 from .layers import NO_LAYER
 from .model import Reason
 from .resolution import Resolver
@@ -18,14 +19,15 @@ from .workspace import Workspace
 class Publisher:
     """What `workspace` sees of its `roots`. Owned by the engine's thread, but for `health`.
 
-    `reference` leads to the workspace, which is not kept alive here; it is None when its user forgot it.
+    `reference` leads to the workspace, which is not kept alive here; it is None when its user forgot it. `answers` say
+    which skills are hidden, and are shared with workspaces that have equal checks.
     """
 
-    def __init__(self, workspace: Workspace, roots: tuple[WatchedRoot, ...], clock: Clock) -> None:
+    def __init__(self, workspace: Workspace, roots: tuple[WatchedRoot, ...], clock: Clock, answers: Answers) -> None:
         self.reference = ref(workspace)
         self.roots = roots
-        self._resolver = Resolver(workspace._checks)
-        self._asks_again = False
+        self._resolver = Resolver()
+        self._answers = answers
         self._versions = VersionCounter(clock.wall_ms, after=workspace._after)
 
     def health(self) -> tuple[RootHealth, ...]:
@@ -40,7 +42,7 @@ class Publisher:
 
     def ask_again(self) -> None:
         """Has the checks of eligibility asked again about every skill, by the next `publish`."""
-        self._asks_again = True
+        self._answers.forget(watched.catalog for watched in self.roots if watched.catalog is not None)
 
     def start(self) -> None:
         """Publishes the first snapshot, or, after a sleep, the next one, if a consumer can see a difference; the roots
@@ -53,32 +55,29 @@ class Publisher:
 
     def publish(self, names: dict[WatchedRoot, set[str]], reason: Reason) -> None:
         """Publishes the next snapshot, if a consumer can see a difference; `names` are those of skills that may look
-        different, by root."""
-        if self._asks_again:
-            self.publish_all(reason)
-        elif any(watched in names for watched in self.roots):
-            self._publish({name for watched in self.roots for name in names.get(watched, ())}, reason)
+        different, by root; those that are hidden now, or not any more, are found here."""
+        self._publish({name for watched in self.roots for name in names.get(watched, ())}, reason)
 
     def publish_all(self, reason: Reason) -> None:
         """The same where it is not known which names may look different."""
         workspace = self.reference()
         before = None if workspace is None else workspace._snapshot
         found = {name for watched in self.roots if watched.catalog is not None for name in watched.catalog.skills}
-        self._publish(found if before is None else found.union(before.skills, before.hidden), reason)
+        self._publish(found if before is None else found.union(before.skills), reason)
 
     def _publish(self, names: Collection[str], reason: Reason) -> None:
         workspace = self.reference()
-        if workspace is None:
+        roots = self.roots
+        if workspace is None or not roots:  # forgotten, or closed just now, by a check that was asked for another one
             return
-        layers = tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in self.roots)
-        asks_again, self._asks_again = self._asks_again, False
+        hidden = tuple(self._answers.hidden_in(watched.catalog) for watched in roots)
         after = self._resolver.next_snapshot(
             workspace._snapshot,
-            layers,
+            tuple(NO_LAYER if watched.catalog is None else watched.catalog.layer for watched in roots),
+            hidden,
             names,
-            tuple(watched.problems for watched in self.roots),
+            tuple(watched.problems for watched in roots),
             self._versions.next,
-            ask_again=asks_again,
         )
         if after is not None:
             workspace._publish(after, reason)

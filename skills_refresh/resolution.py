@@ -1,20 +1,17 @@
-"""Several roots become one `Snapshot`: earlier roots win, as in `PATH`, and what may not be used is hidden. Pure, but
-for the checks that a workspace brings.
+"""Several roots become one `Snapshot`: earlier roots win, as in `PATH`, and what may not be used is hidden. Pure.
 
 A snapshot is made of the roots' layers as they are. Only names that some root says have changed are looked at, and
-nothing is made when nothing visible differs.
+those that are hidden otherwise; nothing is made when nothing visible differs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .eligibility import Check
-from .hiding import Hiding
 from .layered import LayeredMapping, differing_names, layered
-from .layers import Hidden, RootLayer, found_problems, shadowed_pairs
+from .layers import Hidden, RootLayer, found_problems, shadowed_pairs, taken_names
 from .model import NONE_HIDDEN, Snapshot
 from .problems import Problem
 from .prompt import prompt_parts_differ
@@ -23,10 +20,9 @@ _V = TypeVar("_V")
 
 
 class Resolver:
-    """Builds the snapshots of one workspace; `checks` say which skills are hidden. Owned by one thread."""
+    """Builds the snapshots of one workspace. Owned by one thread."""
 
-    def __init__(self, checks: tuple[Check, ...] = ()) -> None:
-        self._hiding = Hiding(checks)
+    def __init__(self) -> None:
         self._layers: tuple[RootLayer, ...] = ()
         self._hidden: tuple[Hidden, ...] = ()
         self._of_roots: tuple[tuple[Problem, ...], ...] = ()
@@ -35,24 +31,26 @@ class Resolver:
         self,
         before: Snapshot | None,
         layers: tuple[RootLayer, ...],
+        hidden: tuple[Hidden, ...],
         names: Collection[str],
         of_roots: tuple[tuple[Problem, ...], ...],
         version: Callable[[], int],
-        *,
-        ask_again: bool = False,
     ) -> Snapshot | None:
         """The snapshot after `before`, or None where nothing that a consumer can see differs.
 
-        `layers` are the roots', always as many; `names` are those whose skill may have changed in some of them, and all
-        there are with `ask_again`, which forgets what the checks have answered. `of_roots` are the problems of the
-        roots themselves. `version` is called only when one is needed.
+        `layers` are the roots', always as many, and `hidden` is what is hidden in each; `names` are those whose skill
+        may have changed in some of them. `of_roots` are the problems of the roots themselves. `version` is called only
+        when one is needed.
         """
-        hidden = self._hiding.next_hidden(None if before is None else before.skills, layers, names, ask_again=ask_again)
+        if before is not None:
+            names = {*names, *_differing(self._hidden, hidden)}
         skills = LayeredMapping(tuple(layer.skills for layer in layers), hidden)
         find_problems = self._find_problems(before, layers, hidden, names, of_roots)
         self._layers, self._hidden, self._of_roots = layers, hidden, of_roots
         files = _same_or_new(None if before is None else before.files, tuple(layer.files for layer in layers))
-        all_hidden = _same_or_new(NONE_HIDDEN if before is None else before.hidden, hidden)
+        all_hidden = NONE_HIDDEN if before is None or before.hidden else before.hidden
+        if any(hidden):
+            all_hidden = _same_or_new(None if before is None else before.hidden, hidden, taken_names(layers, hidden))
         if before is None:
             first = version()
             return Snapshot(first, first, skills, find_problems, files, all_hidden)
@@ -92,7 +90,18 @@ def _shadowed(name: str, layers: Sequence[RootLayer], hidden: Sequence[Hidden]) 
     return [(loser.location, winner.location) for loser, winner in shadowed_pairs(name, layers, hidden)]
 
 
-def _same_or_new(before: Mapping[str, _V] | None, layers: tuple[dict[str, _V], ...]) -> Mapping[str, _V]:
-    """What `layers` hold; `before` where it is the same."""
-    after = LayeredMapping(layers)
+def _differing(before: tuple[Hidden, ...], after: tuple[Hidden, ...]) -> Iterator[str]:
+    """The names that are hidden otherwise in one of the roots."""
+    for was, now in zip(before, after, strict=True):
+        if was is not now:
+            yield from (name for name in was.keys() | now.keys() if was.get(name) != now.get(name))
+
+
+def _same_or_new(
+    before: Mapping[str, _V] | None,
+    layers: tuple[dict[str, _V], ...],
+    without: tuple[Collection[str], ...] | None = None,
+) -> Mapping[str, _V]:
+    """What `layers` hold, `without` some names in each; `before` where it is the same."""
+    after = LayeredMapping(layers, without)
     return after if before is None or differing_names(before, after) else before

@@ -53,10 +53,11 @@ class Turn:
     def changes(self) -> tuple[SkillChange, ...]:
         """What differs since the last turn, by skill, with aspects; for a fresh start, every skill as added. Made when
         it is first asked for."""
-        if self._changes is None:
-            self._changes = compare(self._before, self.snapshot, workspace="", reason="watch").changes
+        before, changes = self._before, self._changes  # in this order: another thread may just be making them
+        if changes is None:
+            changes = self._changes = compare(before, self.snapshot, workspace="", reason="watch").changes
             self._before = None
-        return self._changes
+        return changes
 
     def __repr__(self) -> str:
         prompt = "changed" if self.prompt_changed else "the same"
@@ -98,7 +99,7 @@ class Session:
     def begin(self) -> Turn:
         """A turn with the snapshot of now. Without a lock and without the disk: microseconds when nothing changed."""
         snapshot = self._current()
-        if snapshot is not self._last:
+        if snapshot is not self._last or snapshot is not self._prompted:
             changed = self._prompted is None or prompt_differs(self._prompted, snapshot)
             turn = Turn(snapshot, self._last, self._version, prompt_changed=changed)
             self._last = self._prompted = snapshot
@@ -120,13 +121,11 @@ class Session:
     def _resume(self, saved: SavedSession, before: Snapshot | None, now: Snapshot) -> None:
         """Goes on from `saved`, whose version is that of `before`, if it is known here."""
         # Versions are milliseconds: another engine may have had the same one.
-        for snapshot in (before, now):
-            if snapshot is not None and _digest(snapshot) == saved.digest:
-                self._last = self._prompted = snapshot
-                self._version = saved.version
-                return
-        if _prompt_digest(now) == saved.prompt:
-            self._prompted = now
+        candidates = [now] if before is None or before is now else [before, now]
+        self._last = next((snapshot for snapshot in candidates if _digest(snapshot) == saved.digest), None)
+        self._version = None if self._last is None else saved.version
+        # Looked at apart: another release may make another text of the same skills.
+        self._prompted = next((snapshot for snapshot in candidates if _prompt_digest(snapshot) == saved.prompt), None)
 
 
 def _understood(saved: Sequence[object]) -> SavedSession | None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -120,6 +123,26 @@ def test_what_cannot_be_understood_hides_nothing(skills_root: SkillsRoot, progra
     assert reason(skills_root, metadata) is None
 
 
+@pytest.mark.parametrize(
+    ("metadata", "where"),
+    [
+        ("'{not json'", "metadata"),
+        ("{openclaw: '{not json'}", "metadata.openclaw"),
+        ("{requires: {bins: {absent: true}, env: 5}}", "metadata.requires.bins, metadata.requires.env"),
+        ("{openclaw: {os: {linux: false}}}", "metadata.openclaw.os"),
+        ("{1: {os: 5}}", "metadata.1.os"),
+        ("{author: al, version: 1, requires: {bins: [present]}}", ""),
+    ],
+    ids=range(6),
+)
+def test_what_cannot_be_understood_is_logged(
+    skills_root: SkillsRoot, programs: Path, caplog: pytest.LogCaptureFixture, metadata: str, where: str
+) -> None:
+    reason(skills_root, metadata)
+    told = f"pdf/SKILL.md: what it requires cannot be read in {where}, so it is shown"
+    assert [told in record.getMessage() for record in caplog.records] == ([True] if where else [])
+
+
 def test_a_program_that_was_installed_counts_when_it_is_asked_again(
     engine: Engine, skills_root: SkillsRoot, programs: Path
 ) -> None:
@@ -159,12 +182,58 @@ def test_no_name_that_only_begins_like_a_trusted_one_and_no_link_makes_a_root_tr
     assert shown(trusted_one / "link", tmp_path / "alice")
 
 
+def test_a_root_whose_link_leads_elsewhere_is_judged_again(engine: Engine, tmp_path: Path) -> None:
+    good, bad, link = SkillsRoot(tmp_path / "good"), SkillsRoot(tmp_path / "bad"), tmp_path / "project"
+    file = good.add("pdf") / "SKILL.md"
+    bad.add("pdf")
+    os.utime(bad.path / "pdf/SKILL.md", ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
+    link.symlink_to(good.path)
+    workspace = engine.open([link], eligible=trusted([good.path]))
+    assert "pdf" in workspace.snapshot.skills
+    (tmp_path / "new").symlink_to(bad.path)
+    (tmp_path / "new").replace(link)
+    assert list(workspace.sync().hidden) == ["pdf"]
+    assert workspace.snapshot.skills == {}
+
+
+def test_a_root_and_a_program_are_looked_for_once_for_many_skills(
+    engine: Engine, skills_root: SkillsRoot, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[object] = []
+
+    def counted(look: Callable[..., object]) -> Callable[..., object]:
+        def look_and_count(path: object) -> object:
+            looked.append(path)
+            return look(path)
+
+        return look_and_count
+
+    monkeypatch.setattr(shutil, "which", counted(shutil.which))
+    monkeypatch.setattr(os.path, "realpath", counted(os.path.realpath))
+    for name in ("pdf", "docx", "xlsx"):
+        text = f"---\nname: {name}\ndescription: Does it.\nmetadata: {{requires: {{bins: [absent]}}}}\n---\n"
+        skills_root.write(f"{name}/SKILL.md", text)
+    checks = [trusted([skills_root.path]), requires]
+    workspace = engine.open([skills_root.path], eligible=checks)
+    looked.clear()
+    assert len(workspace.invalidate().hidden) == 3
+    assert looked == [skills_root.path, str(skills_root.path), "absent"]
+    engine.open([skills_root.path], eligible=[trusted([skills_root.path]), requires])
+    assert len(looked) == 3, "equal checks have the same answers"
+
+
 def test_a_root_that_is_not_trusted_is_named_with_what_to_do(tmp_path: Path) -> None:
     root = SkillsRoot(tmp_path / "skills")
     root.add("pdf")
     with Engine() as engine:
         hidden = engine.open([root.path], eligible=trusted([])).snapshot.hidden
     assert hidden["pdf"].reason == f"its root {root.path} is not trusted: look at its skills first, then trust it"
+
+
+@pytest.mark.parametrize("paths", [None, 3, [3], [""], [None], [b"/home/al"], b"/home/al"])
+def test_what_is_no_path_is_refused_and_an_empty_one_does_not_trust_the_working_directory(paths: Any) -> None:
+    with pytest.raises(ConfigError, match=r"trusted: .* is no (list of paths|path)"):
+        trusted(paths)
 
 
 def test_a_single_path_is_refused_since_its_letters_would_be_paths() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +24,7 @@ from skills_refresh import (
 from skills_refresh.encoding import changed_json, complete_json, ready_json, snapshot_json
 
 from .conftest import SkillsRoot, wait_for
+from .engines import TurnedEngine
 
 
 class Check:
@@ -92,9 +95,112 @@ def test_the_first_reason_of_several_checks_counts_and_one_check_is_enough(
         assert hidden(workspace.snapshot) == {"pdf": "skills: second"}
 
 
-def test_what_is_no_function_is_refused(engine: Engine, skills_root: SkillsRoot) -> None:
-    with pytest.raises(ConfigError, match="eligible: 'pdf' is no function"):
-        engine.open([skills_root.path], eligible=["pdf"])  # type: ignore[list-item]  # that is the point
+async def awaited(skill: Skill) -> str | None:
+    return None
+
+
+@pytest.mark.parametrize(
+    ("eligible", "reason"),
+    [
+        (["pdf"], "'pdf' is no function"),
+        (5, "5 is no function"),
+        (True, "True is no function"),
+        (awaited, "is a coroutine function; give a plain one"),
+    ],
+)
+def test_what_is_no_check_is_refused(engine: Engine, skills_root: SkillsRoot, eligible: Any, reason: str) -> None:
+    with pytest.raises(ConfigError, match=f"eligible: .*{reason}"):
+        engine.open([skills_root.path], eligible=eligible)
+
+
+def test_workspaces_with_equal_checks_share_the_answers(engine: Engine, two: tuple[SkillsRoot, SkillsRoot]) -> None:
+    check = Check(docx="too old")
+    alice, bob = (engine.open([root.path for root in two], eligible=[check]) for _ in range(2))
+    assert sorted(check.asked) == ["project/pdf", "user/docx", "user/pdf"]
+    assert alice.snapshot.hidden["docx"] is bob.snapshot.hidden["docx"]
+    check.asked.clear()
+    engine.bump()
+    assert sorted(check.asked) == ["project/pdf", "user/docx", "user/pdf"]
+    check.reasons = {}
+    assert "docx" in alice.invalidate().skills
+    two[1].add("new")
+    assert "docx" in bob.sync().skills
+    assert "docx" in alice.sync().skills
+
+
+def test_checks_that_cannot_be_hashed_are_asked_too(engine: Engine, skills_root: SkillsRoot) -> None:
+    class Listed(list[str]):
+        def __call__(self, skill: Skill) -> str | None:
+            return "listed" if skill.name in self else None
+
+    skills_root.add("pdf")
+    check = Listed(["pdf"])
+    alice, bob = (engine.open([skills_root.path], eligible=[check]) for _ in range(2))
+    check.clear()
+    engine.bump()
+    assert used(alice.snapshot) == used(bob.snapshot) == ["skills/pdf"]
+
+
+def test_one_that_slept_when_all_were_asked_again_finds_out(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    check = Check()
+    with TurnedEngine() as engine:
+        workspace = engine.open([skills_root.path], eligible=check, idle_s=30.0)
+        engine.open([skills_root.path])  # keeps the root as it is
+        engine.put_asleep(workspace)
+        check.reasons = {"pdf": "revoked"}
+        engine.bump()
+        assert hidden(workspace.snapshot) == {"pdf": "skills: revoked"}
+
+
+def test_a_check_that_ends_the_program_hides_the_skill_and_nothing_else(
+    engine: Engine, skills_root: SkillsRoot
+) -> None:
+    skills_root.add("docx")
+    workspace = engine.open(
+        [skills_root.path], eligible=lambda skill: sys.exit("no ffmpeg") if "pdf" in skill.name else None
+    )
+    skills_root.add("pdf")
+    assert hidden(workspace.sync()) == {"pdf": "skills: the check of eligibility failed: SystemExit: no ffmpeg"}
+    assert used(workspace.snapshot) == ["skills/docx"]
+
+
+def test_what_a_check_holds_at_another_address_each_time_moves_no_version(
+    engine: Engine, skills_root: SkillsRoot
+) -> None:
+    kept: list[object] = []
+
+    def answers(skill: Skill) -> Any:
+        kept.append(object())
+        return kept[-1]
+
+    def fails(skill: Skill) -> str | None:
+        raise KeyError(answers(skill))
+
+    skills_root.add("pdf")
+    for check, reason in ((answers, "answered with object, neither"), (fails, "KeyError: <object object at some")):
+        workspace = engine.open([skills_root.path], eligible=check)
+        before = workspace.snapshot
+        assert reason in before.hidden["pdf"].reason
+        assert workspace.invalidate() is before
+
+
+def test_a_check_that_closes_another_workspace_meanwhile_harms_nobody(engine: Engine, skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    victims: list[Workspace] = []
+
+    def closes(skill: Skill) -> str | None:
+        while victims:
+            victims.pop().close()
+        return None
+
+    first = engine.open([skills_root.path], eligible=closes)
+    second = engine.open([skills_root.path], eligible=Check())
+    victims.append(second)
+    engine.bump()
+    with pytest.raises(ClosedError):
+        second.sync()
+    assert first.health[0].failures == 0
 
 
 def test_a_hidden_skill_takes_no_name_from_a_later_root(engine: Engine, two: tuple[SkillsRoot, SkillsRoot]) -> None:
@@ -104,14 +210,42 @@ def test_a_hidden_skill_takes_no_name_from_a_later_root(engine: Engine, two: tup
     assert workspace.snapshot.problems == ()
 
 
-def test_a_shadowed_skill_is_not_told_as_hidden_and_not_asked_about(
-    engine: Engine, two: tuple[SkillsRoot, SkillsRoot]
-) -> None:
+def test_a_shadowed_skill_is_not_told_as_hidden(engine: Engine, two: tuple[SkillsRoot, SkillsRoot]) -> None:
     check = Check(**{"user/pdf": "too old"})
     workspace = engine.open([two[0].path, two[1].path], eligible=check)
     assert hidden(workspace.snapshot) == {}
     assert [found.code for found in workspace.snapshot.problems] == ["shadowed"]
-    assert sorted(check.asked) == ["project/pdf", "user/docx"]
+    check.reasons["project/pdf"] = "not trusted"
+    assert hidden(workspace.invalidate()) == {"pdf": "project: not trusted"}
+    assert used(workspace.snapshot) == ["user/docx"]
+    (two[0].path / "pdf/SKILL.md").unlink()
+    assert hidden(workspace.sync()) == {"pdf": "user: too old"}
+    assert workspace.snapshot.problems == ()
+
+
+def test_the_version_stays_where_what_is_hidden_was_shadowed_before_it_went(
+    engine: Engine, two: tuple[SkillsRoot, SkillsRoot]
+) -> None:
+    project, user = two
+    check = Check(**{"user/pdf": "too old"})
+    workspace = engine.open([project.path, user.path], eligible=check)
+    before = workspace.snapshot
+    check.reasons = {}
+    assert workspace.invalidate() is before
+    check.reasons = {"user/pdf": "too old"}
+    assert workspace.invalidate() is before
+
+
+def test_a_skill_behind_the_one_in_use_is_told_as_shadowed_by_that_one(
+    engine: Engine, two: tuple[SkillsRoot, SkillsRoot], tmp_path: Path
+) -> None:
+    third = SkillsRoot(tmp_path / "third")
+    third.add("pdf")
+    check = Check(**{"project/pdf": "not trusted", "third/pdf": "too old"})
+    workspace = engine.open([two[0].path, two[1].path, third.path], eligible=check)
+    assert hidden(workspace.snapshot) == {"pdf": "project: not trusted"}
+    (found,) = workspace.snapshot.problems
+    assert (found.path, str(two[1].path) in found.message) == (third.path / "pdf/SKILL.md", True)
 
 
 def test_of_two_hidden_skills_of_one_name_the_first_is_told_as_hidden_and_the_other_as_shadowed(
@@ -225,13 +359,17 @@ def test_a_check_that_fails_hides_the_skill_and_says_so(
 
     skills_root.add("pdf")
     snapshot = engine.open([skills_root.path], eligible=fails).snapshot
-    assert snapshot.hidden["pdf"].reason == "the check of eligibility failed: ValueError('cannot judge\\npdf')"
+    assert snapshot.hidden["pdf"].reason == "the check of eligibility failed: ValueError: cannot judge\\npdf"
     assert "a check of eligibility failed" in caplog.text
 
 
 def test_an_answer_that_is_no_reason_hides_the_skill_and_says_so(engine: Engine, skills_root: SkillsRoot) -> None:
     skills_root.add("pdf")
-    for answer, reason in ((False, "answered False, neither"), ("a\x1b[31mb", "a\\x1b[31mb"), ("", "no reason was")):
+    for answer, reason in (
+        (False, "answered False, neither"),
+        ("a\x1b[31mb", "a\\x1b[31mb"),
+        ("", "no reason was"),
+    ):
         snapshot = engine.open([skills_root.path], eligible=lambda _, told=answer: told).snapshot
         assert reason in snapshot.hidden["pdf"].reason
 
@@ -305,7 +443,15 @@ def test_what_is_hidden_is_the_same_on_the_other_side_of_a_connection(
 
 
 def test_a_closed_workspace_asks_nobody(engine: Engine, skills_root: SkillsRoot) -> None:
-    workspace = engine.open([skills_root.path], eligible=Check())
+    check = Check()
+    skills_root.add("pdf")
+    workspace = engine.open([skills_root.path], eligible=check)
+    other = engine.open([skills_root.path])
     workspace.close()
+    check.asked.clear()
     with pytest.raises(ClosedError, match="this workspace was closed"):
         workspace.invalidate()
+    skills_root.add("docx")
+    other.refresh()
+    engine.bump()
+    assert check.asked == []

@@ -111,6 +111,21 @@ def test_a_superseded_one_keeps_no_order_and_hands_it_over_where_the_names_are_t
     assert [mapping._names for mapping in mappings] == [None, None, ("a", "b", "c")]
 
 
+def test_its_length_is_known_while_another_thread_supersedes_it() -> None:
+    class Superseded(LayeredMapping[int]):
+        """Another thread takes its order away each time somebody has looked whether there is one."""
+
+        def __getattribute__(self, name: str) -> object:
+            found = super().__getattribute__(name)
+            if name == "_names":
+                self._names = None
+            return found
+
+    mapping = Superseded(({"a": 1}, {"b": 2}))
+    mapping._names = ("a", "b")
+    assert len(mapping) == 2
+
+
 def test_copies_of_it_are_the_same_object_since_nobody_can_change_it() -> None:
     mapping = LayeredMapping(({"a": 1}, {"b": 2}))
     assert copy.copy(mapping) is mapping

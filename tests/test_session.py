@@ -74,6 +74,24 @@ def test_a_turn_tells_what_differs_since_the_turn_before_however_many_versions_l
     assert session.begin().changes == ()
 
 
+def test_changes_that_another_thread_makes_at_the_same_moment_are_the_same(
+    workspace: Workspace, skills_root: SkillsRoot
+) -> None:
+    class Overtaken(Turn):
+        """Each time it looks whether there are changes, another thread makes them just after."""
+
+        def __getattribute__(self, name: str) -> object:
+            found = super().__getattribute__(name)
+            if name == "_changes" and found is None:
+                self._changes, self._before = (), None
+            return found
+
+    before = workspace.snapshot
+    skills_root.add("docx", body="Other.\n")
+    turn = Overtaken(workspace.sync(), before, before.version, prompt_changed=False)
+    assert told(turn) == [("docx", "changed", ("instructions",))]
+
+
 def test_a_turn_keeps_its_snapshot_whatever_is_edited_meanwhile(workspace: Workspace, skills_root: SkillsRoot) -> None:
     turn = workspace.session().begin()
     skills_root.add("docx", body="Other.\n")
@@ -242,3 +260,17 @@ def test_a_turn_shows_what_it_is(workspace: Workspace) -> None:
     session.begin()
     version = workspace.version
     assert repr(session.begin()) == f"<Turn {version} to {version}: 0 changes, prompt the same>"
+
+
+def test_after_a_restart_a_prompt_of_the_same_skills_that_is_rendered_otherwise_has_changed(
+    workspace: Workspace, skills_root: SkillsRoot
+) -> None:
+    session = workspace.session()
+    session.begin()
+    assert session.saved is not None
+    for saved in (session.saved, session.saved._replace(version=1)):
+        with watch(skills_root.path) as other:
+            resumed = other.session(saved._replace(prompt="sha256:of another release's text"))
+            turn = resumed.begin()
+            assert (turn.previous, turn.changes, turn.prompt_changed) == (saved.version, (), True)
+            assert not resumed.begin().prompt_changed
