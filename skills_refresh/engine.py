@@ -17,7 +17,7 @@ from .callers import Callers
 from .clock import Clock
 from .eligibility import Eligible
 from .engine_loop import EngineLoop
-from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
+from .errors import ClosedError, EngineError, SkillsRefreshError
 from .filters import check_settings
 from .listeners import PATIENCE_S
 from .model import Reason
@@ -61,7 +61,7 @@ class Engine:
     ) -> None:
         self.clock = clock
         self.callers = Callers()
-        self.settings = settings or Settings()
+        self.settings = Settings() if settings is None else settings
         check_settings(self.settings)
         self._make_watcher = make_watcher
         self._make_waker = make_waker
@@ -95,11 +95,10 @@ class Engine:
 
         With `idle_s`, a number of seconds, the workspace lets go of its roots when nobody has read its snapshot, waited
         or called it for so long (and up to 1.5 s more), and nobody listens. It keeps its last snapshot; its next use
-        opens the roots again, waits until they are read, and sees what is right then. Raises `ConfigError` where that
-        is no number above 0.
+        opens the roots again, waits until they are read, and sees what is right then.
+
+        Raises `ConfigError` for an argument that makes no sense.
         """
-        if idle_s is not None and not idle_s > 0:
-            raise ConfigError(f"idle_s is {idle_s!r}; it must be a number of seconds above 0, or None for never")
         return Workspace(
             self, resolve_roots(roots), name=name, after=after, eligible=eligible, idle_s=idle_s, on_close=_do_nothing
         ).start()

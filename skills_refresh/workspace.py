@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .arguments import function, time_to_live, version
 from .callers import Callers
 from .eligibility import Eligible, checks_of
 from .errors import ClosedError
@@ -76,8 +77,8 @@ class Workspace:
     ) -> None:
         self.roots = tuple(roots)
         self.name = name
-        self.idle_s = idle_s
-        self._after = after
+        self.idle_s = time_to_live("idle_s", idle_s)
+        self._after = version("after", after)
         self._checks = checks_of(eligible)
         self._host = host
         self._on_close = on_close
@@ -142,12 +143,14 @@ class Workspace:
     def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
         """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the host's
         thread and must return at once. Returns a function that ends it."""
+        function("listener", listener)
         return self._listening(self._health_listeners.subscribe(listener))
 
     def wait(self, *, after: int, timeout: float | None = None) -> Snapshot | None:
         """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
         (seconds) has passed or the workspace is closed first. Raises `ClosedError` where it was closed before."""
         self._check_open()
+        version("after", after)
         with self._newer:
             self._waiting += 1
         try:
