@@ -116,13 +116,9 @@ class Engine:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being
         called and for what the thread is doing."""
         deadline = time.monotonic() + PATIENCE_S
-        for workspace in tuple(self._opened):
+        for workspace in self._stop_opening():
             workspace._close(deadline - time.monotonic())
-        with self._lock:
-            self._closing = True
-            thread = self._thread
-            if self._waker is not None:
-                self._waker.wake()
+        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSE_S)
             if thread.is_alive():
@@ -149,14 +145,16 @@ class Engine:
 
     def attach(self, workspace: Workspace) -> Future[None]:
         """Opens the roots of `workspace` and publishes its first snapshot."""
-        self._opened.add(workspace)
+        with self._lock:
+            self._opened.add(workspace)
         return self._submit(lambda: self._loop.attachments.attach(workspace))
 
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
-        self._opened.discard(workspace)
+        with self._lock:
+            self._opened.discard(workspace)
         self._kept.discard(workspace)
-        if self.is_own_thread():
+        if self.is_own_thread() and not self._closing:  # an engine that ends lets go of all at once
             self._loop.attachments.detach(workspace)
         else:
             self._submit(lambda: self._loop.attachments.detach(workspace), waits=False)
@@ -172,6 +170,16 @@ class Engine:
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """The digest over the files that the engine knows below the roots of `workspace`."""
         return self._submit(lambda: self._loop.files_digest(workspace))
+
+    def _stop_opening(self) -> tuple[Workspace, ...]:
+        """Refuses all requests from now on, which ends the thread. Returns the workspaces that are open, which the
+        caller has to close: nobody else does."""
+        with self._lock:
+            opened = () if self._closing else tuple(self._opened)
+            self._closing = True
+            if self._waker is not None:
+                self._waker.wake()
+            return opened
 
     def _submit(self, call: Callable[[], _T], *, waits: bool = True) -> Future[_T]:
         """Has `call` made on the engine's thread, which is started where there is none. `waits` says that the caller
@@ -222,6 +230,7 @@ class Engine:
         )
         with self._lock:
             self._waker = waker
+        why = _CLOSED
         try:
             while not self._closing:
                 try:
@@ -233,15 +242,18 @@ class Engine:
                 except Exception:
                     self._survive()
                     self._loop.pause_after_failure()
+        except BaseException as error:
+            why = f"the engine was ended by {error!r}: make a new one"
+            _log.critical("%s; its workspaces are closed", why, exc_info=True)
         finally:
+            for workspace in self._stop_opening():
+                workspace._close(0.0)
+            self._loop.attachments.let_go_of_all()
             with self._lock:
-                self._closing = True
                 self._waker = None
                 waker.close()
-            for workspace in tuple(self._opened):
-                workspace._close(0.0)
             watcher.close()
-            self._end(_CLOSED)
+            self._end(why)
 
     def _end(self, why: str) -> None:
         """Answers all requests, those that still wait and those to come, with `why`."""
