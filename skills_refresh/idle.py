@@ -49,9 +49,12 @@ class IdleWorkspaces:
             if workspace is None:
                 continue
             assert workspace.idle_s is not None, "others are not followed"
-            if workspace._take_use():
+            used = workspace._take_use()
+            if not used and now - since < workspace.idle_s:
+                continue
+            if used or not workspace._fall_asleep():  # it does not where it was used just now
                 self._unused_since[publisher] = now
-            elif now - since >= workspace.idle_s and workspace._fall_asleep():
+            else:
                 sleeper = Sleeper(publisher, tuple(watched.root for watched in publisher.roots))
                 self._sleepers[publisher.reference] = sleeper
                 self.forget(publisher)
