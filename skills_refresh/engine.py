@@ -24,6 +24,7 @@ from .model import Reason
 from .reconciler import Reconciler
 from .roots import Root, Roots, resolve_roots
 from .settings import Settings
+from .waiting import result_of
 from .watching.base import Attach, Watcher
 from .watching.strategy import make_watcher
 from .watching.wake import Waker, make_waker
@@ -110,7 +111,7 @@ class Engine:
 
         Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed engine.
         """
-        self._submit(lambda: self._loop.bump(reason)).result(timeout)
+        result_of("bump()", self._submit(lambda: self._loop.bump(reason)), timeout)
 
     def close(self) -> None:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being

@@ -24,6 +24,7 @@ from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
 from .roots import Root
 from .settings import Settings
+from .waiting import result_of
 
 if TYPE_CHECKING:
     from .following import Following
@@ -180,13 +181,13 @@ class Workspace:
 
         Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed workspace.
         """
-        self._refresh("audit", read_all=False).result(timeout)
+        result_of("sync()", self._refresh("audit", read_all=False), timeout)
         return self.snapshot
 
     def refresh(self, reason: Reason = "manual", timeout: float | None = None) -> Snapshot:
         """Lists every directory again now, publishes if anything differs, and returns the snapshot. Raises like
         `sync`."""
-        self._refresh(reason, read_all=True).result(timeout)
+        result_of("refresh()", self._refresh(reason, read_all=True), timeout)
         return self.snapshot
 
     def invalidate(self, timeout: float | None = None) -> Snapshot:
@@ -194,7 +195,7 @@ class Workspace:
         snapshot. The disk is not looked at. Raises like `sync`."""
         self._check_open()
         self.snapshot  # noqa: B018 - raises where it was not started
-        self._host.invalidate(self).result(timeout)
+        result_of("invalidate()", self._host.invalidate(self), timeout)
         return self.snapshot
 
     def session(self, saved: SavedSession | Sequence[object] | None = None) -> Session:
