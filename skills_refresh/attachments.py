@@ -52,7 +52,7 @@ class Attachments:
             raise ClosedError(workspace._closed)
         if self._audience.publisher_of(workspace) is not None:
             return  # somebody else woke it
-        sleeper = self._idle.wake(workspace)
+        sleeper = self._idle.take(workspace)
         roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
         try:
             self._read_roots()
@@ -78,7 +78,7 @@ class Attachments:
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
         publisher = self._audience.publisher_of(workspace)
-        sleeper = self._idle.wake(workspace)
+        sleeper = self._idle.take(workspace)
         if publisher is not None:
             _freeze_health(publisher)
             self._let_go(publisher)

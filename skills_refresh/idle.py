@@ -65,7 +65,7 @@ class IdleWorkspaces:
         """Whether `workspace` sleeps."""
         return ref(workspace) in self._sleepers
 
-    def wake(self, workspace: Workspace) -> Sleeper | None:
+    def take(self, workspace: Workspace) -> Sleeper | None:
         """What slept of `workspace`, which does no longer; None where it did not."""
         return self._sleepers.pop(ref(workspace), None)
 
