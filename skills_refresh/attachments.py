@@ -55,7 +55,7 @@ class Attachments:
             raise ClosedError(workspace._closed)
         if self._audience.publisher_of(workspace) is not None:
             return  # somebody else woke it
-        sleeper = self._idle.wake(workspace)
+        sleeper = self._idle.take(workspace)
         roots = tuple(self._reconciler.hold(root) for root in workspace.roots)
         try:
             self._read_roots()
@@ -81,8 +81,9 @@ class Attachments:
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
         publisher = self._audience.publisher_of(workspace)
-        sleeper = self._idle.wake(workspace)
+        sleeper = self._idle.take(workspace)
         if publisher is not None:
+            _freeze_health(publisher)
             self._let_go(publisher)
         elif sleeper is not None:
             self._leave(sleeper)
@@ -114,6 +115,12 @@ class Attachments:
             self._leave(sleeper)
         self.is_forgotten = bool(forgotten or asleep) and not (self._audience or self._idle)
 
+    def let_go_of_all(self) -> None:
+        """The engine ends, and its watches with it: nothing is read or told any more."""
+        for publisher in self._audience.publishers():
+            _freeze_health(publisher)
+            publisher.roots = ()
+
     def _let_go(self, publisher: Publisher) -> None:
         self._audience.remove(publisher)
         self._idle.forget(publisher)
@@ -130,6 +137,13 @@ class Attachments:
     def _leave(self, sleeper: Sleeper) -> None:
         for root in sleeper.roots:
             self._reconciler.kept.leave(root)
+
+
+def _freeze_health(publisher: Publisher) -> None:
+    """Has the workspace, which loses its roots, say how they fared last."""
+    workspace, health = publisher.reference(), publisher.health()
+    if workspace is not None:
+        workspace._follow_health(lambda: health)
 
 
 def _warn_of_forgotten(roots: Iterable[Root]) -> None:

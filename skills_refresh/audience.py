@@ -61,16 +61,14 @@ class Audience:
         """Nobody holds this root any more."""
         self._told.pop(watched, None)
 
-    def publish(
-        self, names: dict[WatchedRoot, set[str]], reason: Reason, reasons: Mapping[WatchedRoot, Reason]
-    ) -> None:
+    def tell(self, names: dict[WatchedRoot, set[str]], reason: Reason, reasons: Mapping[WatchedRoot, Reason]) -> None:
         """Publishes for all whom `names` concern, the names of skills that may look different, by root: for `reason`,
         or, for those who have one of the roots in `reasons`, for that of the root."""
         for publisher in {publisher: None for watched in names for publisher in self._by_root.get(watched, ())}:
             own = (reasons[watched] for watched in publisher.roots if watched in reasons)
             publisher.publish(names, next(own, reason))
 
-    def publish_all(self, reason: Reason) -> None:
+    def tell_everybody(self, reason: Reason) -> None:
         """The same for everybody, where it is not known which names may look different."""
         for publisher in self.publishers():
             publisher.publish_all(reason)

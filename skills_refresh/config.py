@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
+from .arguments import strings, whole_number
 from .errors import ConfigError
 from .roots import Root, default_roots, make_roots
 from .settings import Settings
@@ -185,20 +186,17 @@ def _checked(source: str, key: str, value: object, base: Path) -> object:
     """`value` as `Settings` wants it."""
     kind = _known(source, key).kind
     if kind == "number":
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-        raise ConfigError(f"{source}: {key} is {value!r}; it must be a whole number above 0")
+        return whole_number(f"{source}: {key}", value)
     if kind == "switch":
         return _switch(source, key, value)
     if kind == "workspaces":
         return _workspaces(source, value, base)
     if kind == "roots" and isinstance(value, (list, tuple)):
         return tuple(dict.fromkeys(_root(source, item, base) for item in value))
-    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
-        raise ConfigError(f"{source}: {key} is {value!r}; it must be a list of strings")
+    several = strings(f"{source}: {key}", value)
     if kind == "paths":
-        return tuple(Path(root.path) for root in make_roots(value, base=base))
-    return tuple(value)
+        return tuple(Path(root.path) for root in make_roots(several, base=base))
+    return several
 
 
 def _workspaces(source: str, value: object, base: Path) -> dict[str, tuple[Root, ...]]:

@@ -20,8 +20,9 @@ class DirectoryIndex:
 
     def __init__(self) -> None:
         self._roots: dict[str, tuple[WatchedRoot, ...]] = {}
-        # Roots with links in them: no directory of theirs need be named by an event that concerns them.
-        self._linking: set[WatchedRoot] = set()
+        # What links lead to, by root and by path: an event that concerns a link need not name a directory of its root.
+        self._targets: dict[WatchedRoot, frozenset[str]] = {}
+        self._linking: dict[str, set[WatchedRoot]] = {}
 
     def follow(self, watched: WatchedRoot, paths: Iterable[str]) -> None:
         """Looks again which of `paths` the tree of `watched` holds."""
@@ -33,14 +34,11 @@ class DirectoryIndex:
                 self._drop(path, before, watched)
             elif watched not in before:
                 self._roots[path] = (*before, watched) if before else alone
-        if watched.tree is not None and watched.tree.link_targets:
-            self._linking.add(watched)
-        else:
-            self._linking.discard(watched)
+        self._follow_links(watched, watched.tree.link_targets.keys() if watched.tree is not None else ())
 
     def forget(self, watched: WatchedRoot, paths: Iterable[str] | None = None) -> None:
         """Forgets that `watched` knows `paths`, all that it knows; they are looked for where that is not known."""
-        self._linking.discard(watched)
+        self._follow_links(watched, ())
         if paths is None:
             paths = [path for path, roots in self._roots.items() if watched in roots]
         for path in paths:
@@ -58,11 +56,10 @@ class DirectoryIndex:
             path = event[1]
             for watched in self._roots.get(path, ()):
                 found.setdefault(watched, set()).add(event)
-            for watched in self._roots.get(path.rpartition(os.sep)[0], ()):
+            for watched in self._roots.get(os.path.dirname(path), ()):
                 found.setdefault(watched, set()).add(event)
-            for watched in self._linking:
-                if watched.tree is not None and path in watched.tree.link_targets:
-                    found.setdefault(watched, set()).add(event)
+            for watched in self._linking.get(path, ()):
+                found.setdefault(watched, set()).add(event)
         return found
 
     def known(self, paths: Iterable[str]) -> dict[WatchedRoot, list[Directory]]:
@@ -74,6 +71,18 @@ class DirectoryIndex:
                 if directory is not None and not watched.unreachable:
                     found.setdefault(watched, []).append(directory)
         return found
+
+    def _follow_links(self, watched: WatchedRoot, targets: Collection[str]) -> None:
+        before = self._targets.pop(watched, frozenset())
+        now = frozenset(targets)
+        for path in before - now:
+            self._linking[path].discard(watched)
+            if not self._linking[path]:
+                del self._linking[path]
+        for path in now - before:
+            self._linking.setdefault(path, set()).add(watched)
+        if now:
+            self._targets[watched] = now
 
     def _drop(self, path: str, before: tuple[WatchedRoot, ...], watched: WatchedRoot) -> None:
         left = tuple(other for other in before if other is not watched)

@@ -17,13 +17,14 @@ from .callers import Callers
 from .clock import Clock
 from .eligibility import Eligible
 from .engine_loop import EngineLoop
-from .errors import ClosedError, ConfigError, EngineError, SkillsRefreshError
+from .errors import ClosedError, EngineError, SkillsRefreshError
 from .filters import check_settings
 from .listeners import PATIENCE_S
 from .model import Reason
 from .reconciler import Reconciler
 from .roots import Root, Roots, resolve_roots
 from .settings import Settings
+from .waiting import result_of
 from .watching.base import Attach, Watcher
 from .watching.strategy import make_watcher
 from .watching.wake import Waker, make_waker
@@ -61,7 +62,7 @@ class Engine:
     ) -> None:
         self.clock = clock
         self.callers = Callers()
-        self.settings = settings or Settings()
+        self.settings = Settings() if settings is None else settings
         check_settings(self.settings)
         self._make_watcher = make_watcher
         self._make_waker = make_waker
@@ -95,11 +96,10 @@ class Engine:
 
         With `idle_s`, a number of seconds, the workspace lets go of its roots when nobody has read its snapshot, waited
         or called it for so long (and up to 1.5 s more), and nobody listens. It keeps its last snapshot; its next use
-        opens the roots again, waits until they are read, and sees what is right then. Raises `ConfigError` where that
-        is no number above 0.
+        opens the roots again, waits until they are read, and sees what is right then.
+
+        Raises `ConfigError` for an argument that makes no sense.
         """
-        if idle_s is not None and not idle_s > 0:
-            raise ConfigError(f"idle_s is {idle_s!r}; it must be a number of seconds above 0, or None for never")
         return Workspace(
             self, resolve_roots(roots), name=name, after=after, eligible=eligible, idle_s=idle_s, on_close=_do_nothing
         ).start()
@@ -111,19 +111,15 @@ class Engine:
 
         Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed engine.
         """
-        self._submit(lambda: self._loop.bump(reason)).result(timeout)
+        result_of("bump()", self._submit(lambda: self._loop.bump(reason)), timeout)
 
     def close(self) -> None:
         """Closes every workspace and ends the thread. Idempotent; waits a second at most, for listeners that are being
         called and for what the thread is doing."""
         deadline = time.monotonic() + PATIENCE_S
-        for workspace in tuple(self._opened):
+        for workspace in self._stop_opening():
             workspace._close(deadline - time.monotonic())
-        with self._lock:
-            self._closing = True
-            thread = self._thread
-            if self._waker is not None:
-                self._waker.wake()
+        thread = self._thread
         if thread is not None and thread is not threading.current_thread():
             thread.join(CLOSE_S)
             if thread.is_alive():
@@ -150,14 +146,16 @@ class Engine:
 
     def attach(self, workspace: Workspace) -> Future[None]:
         """Opens the roots of `workspace` and publishes its first snapshot."""
-        self._opened.add(workspace)
+        with self._lock:
+            self._opened.add(workspace)
         return self._submit(lambda: self._loop.attachments.attach(workspace))
 
     def detach(self, workspace: Workspace) -> None:
         """Lets go of the roots of `workspace`."""
-        self._opened.discard(workspace)
+        with self._lock:
+            self._opened.discard(workspace)
         self._kept.discard(workspace)
-        if self.is_own_thread():
+        if self.is_own_thread() and not self._closing:  # an engine that ends lets go of all at once
             self._loop.attachments.detach(workspace)
         else:
             self._submit(lambda: self._loop.attachments.detach(workspace), waits=False)
@@ -173,6 +171,16 @@ class Engine:
     def files_digest(self, workspace: Workspace) -> Future[str]:
         """The digest over the files that the engine knows below the roots of `workspace`."""
         return self._submit(lambda: self._loop.files_digest(workspace))
+
+    def _stop_opening(self) -> tuple[Workspace, ...]:
+        """Refuses all requests from now on, which ends the thread. Returns the workspaces that are open, which the
+        caller has to close: nobody else does."""
+        with self._lock:
+            opened = () if self._closing else tuple(self._opened)
+            self._closing = True
+            if self._waker is not None:
+                self._waker.wake()
+            return opened
 
     def _submit(self, call: Callable[[], _T], *, waits: bool = True) -> Future[_T]:
         """Has `call` made on the engine's thread, which is started where there is none. `waits` says that the caller
@@ -223,6 +231,7 @@ class Engine:
         )
         with self._lock:
             self._waker = waker
+        why = _CLOSED
         try:
             while not self._closing:
                 try:
@@ -234,15 +243,18 @@ class Engine:
                 except Exception:
                     self._survive()
                     self._loop.pause_after_failure()
+        except BaseException as error:
+            why = f"the engine was ended by {error!r}: make a new one"
+            _log.critical("%s; its workspaces are closed", why, exc_info=True)
         finally:
+            for workspace in self._stop_opening():
+                workspace._close(0.0)
+            self._loop.attachments.let_go_of_all()
             with self._lock:
-                self._closing = True
                 self._waker = None
                 waker.close()
-            for workspace in tuple(self._opened):
-                workspace._close(0.0)
             watcher.close()
-            self._end(_CLOSED)
+            self._end(why)
 
     def _end(self, why: str) -> None:
         """Answers all requests, those that still wait and those to come, with `why`."""

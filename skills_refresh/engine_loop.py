@@ -56,7 +56,7 @@ class EngineLoop:
         self._reconciler = reconciler
         self._audits = AuditSchedule(AUDIT_S)
         self.attachments = Attachments(
-            reconciler, self._audience, self._audits, clock, read_roots=lambda: self._publish_all("audit")
+            reconciler, self._audience, self._audits, clock, read_roots=lambda: self._catch_up("audit")
         )
         self._waker = waker
         self._clock = clock
@@ -93,9 +93,9 @@ class EngineLoop:
         self._look_where_no_event_tells(now)
         if self._debounce.pending:
             if now >= self._debounce.ready_at():
-                self._publish("watch")
+                self._reconcile("watch")
         elif self._reconciler.pending and not self._audits.is_due(now):
-            self._publish(self._unfinished or "audit")
+            self._reconcile(self._unfinished or "audit")
         if self._polled_since is not None:
             self._plan_poll(self._polled_since)
 
@@ -151,7 +151,7 @@ class EngineLoop:
                 self._reconciler.rescan(watched)
         for publisher in ask_again:
             publisher.ask_again()
-        self._publish_all(reason)
+        self._catch_up(reason)
         for publisher in ask_again:  # those whom nothing else concerned
             publisher.publish({}, reason)
         failing = next((watched for watched in roots if watched.failing), None)
@@ -222,16 +222,16 @@ class EngineLoop:
 
     # -- publishing -------------------------------------------------------------------------------------------------
 
-    def _publish_all(self, reason: Reason) -> None:
+    def _catch_up(self, reason: Reason) -> None:
         """Publishes slice after slice until what is dirty now was read, with all that is found in it, but not what gets
         dirty meanwhile."""
-        self._publish(reason)
+        self._reconcile(reason)
         waiting = self._reconciler.waiting
         while waiting and not self._is_closing():
-            self._publish(reason)
+            self._reconcile(reason)
             waiting = self._reconciler.still_waiting(waiting)
 
-    def _publish(self, reason: Reason) -> None:
+    def _reconcile(self, reason: Reason) -> None:
         """Reconciles what is dirty now, for one slice, and publishes where a consumer can see a difference."""
         began = self._clock.monotonic()
         # What an event told, too, is not for an audit to claim.
@@ -241,9 +241,9 @@ class EngineLoop:
         names, reasons = self._reconciler.reconcile()
         names_lost, self._names_lost = self._names_lost, False
         if names_lost:
-            self._audience.publish_all(reason)
+            self._audience.tell_everybody(reason)
         else:
-            self._audience.publish(names, reason, reasons)
+            self._audience.tell(names, reason, reasons)
         if self._reconciler.vanished:
             self._reconciler.vanished = False
             self._round_s = SOON_S

@@ -178,8 +178,10 @@ class SkillFilter(BaseFilter):
         return f"SkillFilter({', '.join(map(repr, self._roots))}, patterns={self._patterns!r})"
 
 
-def check_settings(settings: Settings) -> None:
-    """Raises `ConfigError` where `settings` hold a pattern or an extension that is none."""
+def check_settings(settings: object) -> None:
+    """Raises `ConfigError` where `settings` are none, or hold a pattern or an extension that is none."""
+    if not isinstance(settings, Settings):
+        raise ConfigError(f"settings is {settings!r}; it must be a Settings, such as Settings(max_depth=3)")
     SkillFilter(extensions=settings.extensions, names=settings.names, patterns=settings.exclude)
 
 

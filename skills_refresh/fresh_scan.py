@@ -28,7 +28,7 @@ def scan(roots: Roots = (), settings: Settings | None = None) -> Scan:
     Raises `ConfigError` for settings that make no sense. Safe from any thread; takes no kernel watches, and no
     descriptors beyond the call.
     """
-    settings = settings or Settings()
+    settings = Settings() if settings is None else settings
     check_settings(settings)
     snapshot, opened = scan_roots(resolve_roots(roots), settings)
     return Scan(snapshot, files_digest([watched.tree for watched in opened]))

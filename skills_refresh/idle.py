@@ -49,9 +49,12 @@ class IdleWorkspaces:
             if workspace is None:
                 continue
             assert workspace.idle_s is not None, "others are not followed"
-            if workspace._take_use():
+            used = workspace._take_use()
+            if not used and now - since < workspace.idle_s:
+                continue
+            if used or not workspace._fall_asleep():  # it does not where it was used just now
                 self._unused_since[publisher] = now
-            elif now - since >= workspace.idle_s and workspace._fall_asleep():
+            else:
                 sleeper = Sleeper(publisher, tuple(watched.root for watched in publisher.roots))
                 self._sleepers[publisher.reference] = sleeper
                 self.forget(publisher)
@@ -62,7 +65,7 @@ class IdleWorkspaces:
         """Whether `workspace` sleeps."""
         return ref(workspace) in self._sleepers
 
-    def wake(self, workspace: Workspace) -> Sleeper | None:
+    def take(self, workspace: Workspace) -> Sleeper | None:
         """What slept of `workspace`, which does no longer; None where it did not."""
         return self._sleepers.pop(ref(workspace), None)
 

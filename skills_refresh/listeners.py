@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from .arguments import function, version
 from .callers import Callers
 from .changes import compare, merge, tells_anything
 from .model import Reason, SkillsChanged, Snapshot
@@ -67,8 +68,12 @@ class ListenerRegistry:
         With `since`, a version, it is first told all that differs since then; where that is too long ago, its first
         change is a fresh start (`previous` is None) that tells every skill as added. `name` stands in logs.
 
-        The function returned is safe to call anywhere, inside of the listener too, and more than once.
+        The function returned is safe to call anywhere, inside of the listener too, and more than once. Raises
+        `ConfigError` for a listener that is no function, or a `since` that is no version.
         """
+        function("listener", listener)
+        if since is not None:
+            version("since", since)
         subscription = _Subscription(listener, name or _name_of(listener), self._callers, self._count_failure)
         with self._lock:
             missed = self._missed(since)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
+from .arguments import switch
 from .errors import ConfigError
 
 # Where agents and their users keep skills, nearest first: the project's before the user's own.
@@ -31,12 +32,19 @@ def make_roots(paths: Iterable[str | os.PathLike[str]], *, base: str | os.PathLi
 
     Raises `ConfigError` for what cannot be a path.
     """
-    paths = tuple(paths)
-    for path in paths:
-        if not os.fspath(path) or "\0" in os.fspath(path):
-            raise ConfigError(f"{os.fspath(path)!r}: not a path; name a directory, such as . for this one")
-    absolute = (os.path.abspath(os.path.join(base, os.path.expanduser(os.fspath(path)))) for path in paths)
-    return tuple(Root(path) for path in dict.fromkeys(absolute))
+    return tuple(Root(path) for path in dict.fromkeys(_absolute(path, base) for path in paths))
+
+
+def _absolute(path: object, base: str | os.PathLike[str] = ".") -> str:
+    text = os.fspath(path) if isinstance(path, (str, os.PathLike)) else None
+    if isinstance(text, str) and text and "\0" not in text:
+        return os.path.abspath(os.path.join(base, os.path.expanduser(text)))
+    cure = "name a directory, such as . for this one"
+    if isinstance(path, (list, tuple)):
+        cure = "give each of its paths by itself, as in watch(*paths)"
+    elif isinstance(path, bytes):
+        cure = "decode it with os.fsdecode"
+    raise ConfigError(f"{path if text is None else text!r}: not a path; {cure}")
 
 
 def default_roots() -> tuple[Root, ...]:
@@ -44,7 +52,7 @@ def default_roots() -> tuple[Root, ...]:
     return tuple(Root(str(Path(path).expanduser().absolute()), optional=True) for path in DEFAULT_ROOTS)
 
 
-Roots = str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Root]
+Roots = str | os.PathLike[str] | Root | Iterable[str | os.PathLike[str] | Root]
 
 
 def resolve_roots(roots: Roots) -> tuple[Root, ...]:
@@ -52,7 +60,15 @@ def resolve_roots(roots: Roots) -> tuple[Root, ...]:
 
     Raises `ConfigError` for what cannot be a path.
     """
-    given = (roots,) if isinstance(roots, (str, os.PathLike)) else tuple(roots)
+    one = not isinstance(roots, Iterable) or isinstance(roots, (str, bytes, os.PathLike, Root))
+    given = (roots,) if one else tuple(cast("Iterable[object]", roots))
     if not given:
         return default_roots()
-    return tuple(dict.fromkeys(root if isinstance(root, Root) else make_roots([root])[0] for root in given))
+    return tuple(dict.fromkeys(map(_root, given)))
+
+
+def _root(given: object) -> Root:
+    if not isinstance(given, Root):
+        return Root(_absolute(given))
+    switch(f"poll of the root {given.path}", given.poll)
+    return given._replace(path=_absolute(given.path))

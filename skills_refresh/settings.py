@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from .arguments import strings, switch, whole_number
+from .errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How skills are found. Immutable.
+    """How skills are found. Immutable. Raises `ConfigError` for a value of the wrong type; lists become tuples.
 
     `extensions` (such as `".svg"`) and `names` (such as `"Justfile"`) are relevant beside the defaults. `exclude` holds
     gitignore-style patterns, matched relative to each root after the built-in excludes; `!pattern` takes an exclude
@@ -27,3 +31,17 @@ class Settings:
     max_skills: int = 1_000
     max_skill_bytes: int = 256_000
     poll: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("extensions", "names", "exclude"):
+            object.__setattr__(self, name, strings(name, getattr(self, name)))
+        object.__setattr__(self, "allow_link_targets", _paths("allow_link_targets", self.allow_link_targets))
+        for name in ("max_depth", "max_directories", "max_skills", "max_skill_bytes"):
+            whole_number(name, getattr(self, name))
+        switch("poll", self.poll)
+
+
+def _paths(place: str, value: object) -> tuple[Path, ...]:
+    if isinstance(value, (list, tuple)) and all(isinstance(item, (str, os.PathLike)) for item in value):
+        return tuple(map(Path, value))
+    raise ConfigError(f"{place} is {value!r}; it must be a list of paths")

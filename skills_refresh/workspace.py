@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
+from .arguments import function, time_to_live, version
 from .callers import Callers
 from .eligibility import Eligible, checks_of
 from .errors import ClosedError
@@ -23,6 +24,7 @@ from .listeners import PATIENCE_S, Listener, ListenerRegistry
 from .model import Reason, Snapshot
 from .roots import Root
 from .settings import Settings
+from .waiting import result_of
 
 if TYPE_CHECKING:
     from .following import Following
@@ -76,8 +78,8 @@ class Workspace:
     ) -> None:
         self.roots = tuple(roots)
         self.name = name
-        self.idle_s = idle_s
-        self._after = after
+        self.idle_s = time_to_live("idle_s", idle_s)
+        self._after = version("after", after)
         self._checks = checks_of(eligible)
         self._host = host
         self._on_close = on_close
@@ -142,12 +144,14 @@ class Workspace:
     def subscribe_health(self, listener: HealthListener) -> Callable[[], None]:
         """Calls `listener` with a root's health whenever its mode or reason changes. It is called on the host's
         thread and must return at once. Returns a function that ends it."""
+        function("listener", listener)
         return self._listening(self._health_listeners.subscribe(listener))
 
     def wait(self, *, after: int, timeout: float | None = None) -> Snapshot | None:
         """Blocks until there is a snapshot newer than the version `after`, and returns it; None when `timeout`
         (seconds) has passed or the workspace is closed first. Raises `ClosedError` where it was closed before."""
         self._check_open()
+        version("after", after)
         with self._newer:
             self._waiting += 1
         try:
@@ -177,13 +181,13 @@ class Workspace:
 
         Raises `TimeoutError` after `timeout` seconds, `ClosedError` on a closed workspace.
         """
-        self._refresh("audit", read_all=False).result(timeout)
+        result_of("sync()", self._refresh("audit", read_all=False), timeout)
         return self.snapshot
 
     def refresh(self, reason: Reason = "manual", timeout: float | None = None) -> Snapshot:
         """Lists every directory again now, publishes if anything differs, and returns the snapshot. Raises like
         `sync`."""
-        self._refresh(reason, read_all=True).result(timeout)
+        result_of("refresh()", self._refresh(reason, read_all=True), timeout)
         return self.snapshot
 
     def invalidate(self, timeout: float | None = None) -> Snapshot:
@@ -191,7 +195,7 @@ class Workspace:
         snapshot. The disk is not looked at. Raises like `sync`."""
         self._check_open()
         self.snapshot  # noqa: B018 - raises where it was not started
-        self._host.invalidate(self).result(timeout)
+        result_of("invalidate()", self._host.invalidate(self), timeout)
         return self.snapshot
 
     def session(self, saved: SavedSession | Sequence[object] | None = None) -> Session:

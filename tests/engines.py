@@ -55,7 +55,7 @@ class TurnedEngine(Engine):
             self.turn_clock()
             return kernel_watches() == expected
 
-        wait_for(are_right, f"watching {expected} directories; there are {kernel_watches()}")
+        wait_for(are_right, f"watching exactly the {expected} directories")
 
 
 def directories(roots: Iterable[Path]) -> set[str]:

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from typing import NamedTuple
@@ -150,6 +151,75 @@ def test_a_closed_workspace_says_so_instead_of_letting_anybody_wait(skills_root:
     with pytest.raises(ClosedError, match="was closed"):
         workspace.changes()
     assert [(health.mode, health.reason) for health in workspace.health] == [("degraded", "closed")]
+
+
+def test_health_tells_after_closing_how_every_root_fared(skills_root: SkillsRoot) -> None:
+    def told(workspace: Workspace) -> list[tuple[str, str]]:
+        return [(str(health.path), health.reason) for health in workspace.health]
+
+    expected = [(str(skills_root.path), "closed")]
+    with Engine() as engine:
+        first, second = engine.open(skills_root.path), engine.open(skills_root.path)
+        first.close()
+        engine.bump()  # by now the engine has let go of it
+        assert told(first) == expected
+    assert told(first) == told(second) == expected
+    alone = watch(skills_root.path).start()
+    alone.close()
+    wait_for(lambda: kernel_watches() == 0, "the end of its engine")
+    assert told(alone) == expected
+
+
+def test_an_engine_may_be_closed_while_others_open_workspaces(skills_root: SkillsRoot, quick_switches: None) -> None:
+    for _ in range(4):
+        _close_while_others_open(Engine(), skills_root)
+
+
+def _close_while_others_open(engine: Engine, skills_root: SkillsRoot) -> None:
+    workspaces = [engine.open(skills_root.path) for _ in range(300)]
+    opened = len(workspaces)
+    over = threading.Event()
+
+    def open_until_refused() -> None:
+        with contextlib.suppress(ClosedError):
+            while not over.is_set():
+                workspaces.append(engine.open(skills_root.path))
+
+    with ThreadPoolExecutor(4) as threads:
+        opening = [threads.submit(open_until_refused) for _ in range(4)]
+        try:
+            wait_for(lambda: len(workspaces) > opened + 4)
+            engine.close()
+            for future in opening:
+                future.result(10)
+        finally:
+            over.set()
+    assert all(workspace._closed for workspace in workspaces)
+
+
+@pytest.fixture
+def quick_switches() -> Iterator[None]:
+    """Threads take turns a thousand times as often, to meet one another in the middle of something."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+def test_what_ends_the_engine_s_thread_is_logged_and_closes_all_in_order(
+    skills_root: SkillsRoot, caplog: pytest.LogCaptureFixture
+) -> None:
+    def end(health: object) -> None:
+        raise SystemExit(3)
+
+    with Engine() as engine:
+        workspace = engine.open(skills_root.path)
+        workspace.subscribe_health(end)
+        skills_root.path.rename(skills_root.path.with_name("away"))
+        wait_for(lambda: workspace.health[0].reason == "closed")
+        with pytest.raises(ClosedError, match=r"the engine was ended by SystemExit\(3\): make a new one"):
+            wait_for(lambda: engine.bump())
+    assert "the engine was ended by SystemExit(3)" in caplog.text
 
 
 def test_closing_from_many_threads_at_once_closes_once(skills_root: SkillsRoot) -> None:

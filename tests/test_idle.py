@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import shutil
 import sys
@@ -16,7 +17,7 @@ from skills_refresh import ClosedError, ConfigError, EngineError, RootHealth, Sk
 from skills_refresh.watching.limits import kernel_watches
 
 from .conftest import SkillsRoot, wait_for
-from .engines import TurnedEngine
+from .engines import A_ROUND_S, TurnedEngine
 
 IDLE_S = 30.0
 
@@ -160,7 +161,34 @@ def test_one_without_a_time_to_live_stays_awake(engine: TurnedEngine, skills_roo
     assert lasting.health[0].mode == "native"
 
 
-@pytest.mark.parametrize("use", ["sync", "refresh", "wait", "files_digest", "changes"])
+def test_used_just_when_it_would_fall_asleep_it_lives_on_as_long_as_after_any_use(
+    engine: TurnedEngine, skills_root: SkillsRoot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = engine.open([skills_root.path], idle_s=IDLE_S)
+    fall_asleep = Workspace._fall_asleep
+    uses: list[int] = []
+
+    def used_just_now(self: Workspace) -> bool:
+        if not uses:
+            uses.append(self.version)
+        return fall_asleep(self)
+
+    monkeypatch.setattr(Workspace, "_fall_asleep", used_just_now)
+
+    def would_have_fallen_asleep() -> bool:
+        engine.turn_clock(IDLE_S + A_ROUND_S)
+        return bool(uses)
+
+    wait_for(would_have_fallen_asleep)
+    engine.turn_clock(IDLE_S / 2)
+    engine.turn_clock(0.0)
+    assert not is_asleep(workspace)
+    engine.put_asleep(workspace)
+
+
+@pytest.mark.parametrize(
+    "use", ["sync", "refresh", "invalidate", "wait", "files_digest", "subscribe", "changes", "session"]
+)
 def test_every_use_wakes_it(use: str, sleeping: Workspace, skills_root: SkillsRoot) -> None:
     assert sleeping._snapshot is not None
     before = sleeping._snapshot.version
@@ -177,10 +205,22 @@ def test_every_use_wakes_it(use: str, sleeping: Workspace, skills_root: SkillsRo
         digest = sleeping.files_digest()
         sleeping.sync()
         assert sleeping.files_digest() == digest
-    else:
+    elif use == "invalidate":
+        assert "new" in sleeping.invalidate().skills
+    elif use == "subscribe":
         sleeping.subscribe(lambda change: None)()
         assert not is_asleep(sleeping)
+    elif use == "session":
+        assert "new" in sleeping.session().begin().snapshot.skills
+    else:
+        asyncio.run(_ask_for_changes(sleeping))
     assert "new" in sleeping.snapshot.skills
+
+
+async def _ask_for_changes(workspace: Workspace) -> None:
+    changes = workspace.changes()
+    assert not is_asleep(workspace)
+    changes.close()
 
 
 def test_many_threads_that_read_at_once_all_see_what_is_right(
