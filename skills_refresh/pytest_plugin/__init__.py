@@ -97,10 +97,13 @@ def skills(skills_factory: SkillsFactory) -> ExpectingWorkspace:
     return skills_factory()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Looks for what is left behind when every fixture of the test is gone, whichever was there first."""
-    yield
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Looks for what is left behind when every fixture of the test is gone, whichever was there first.
+
+    Not as a wrapper: the new form of these would break every run with a pluggy before 1.2, and the old one may not
+    raise.
+    """
     if _LEAK_CHECK in item.stash:
         left = item.stash[_LEAK_CHECK].settled()
         if left:

@@ -78,7 +78,10 @@ class SkillsFactory:
     ) -> ExpectingWorkspace:
         """A started workspace on `roots`, earlier ones before later ones, with an engine of its own, as `watch` makes
         it from the same arguments. It may be closed before the test ends. Raises `ConfigError` for settings that make
-        no sense."""
+        no sense, `TypeError` for what is no root."""
+        for root in roots:
+            if not isinstance(root, (str, PathLike, Root)):
+                raise TypeError(f"{root!r} is no root; give each as an argument of its own, as in skills_factory(a, b)")
         resolved = resolve_roots(roots or (self._skills_root,))
         self._leak_check.roots.extend(root.path for root in resolved)
         engine = Engine(settings)
