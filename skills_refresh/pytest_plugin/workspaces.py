@@ -61,7 +61,7 @@ class ExpectingWorkspace(Workspace):
 class SkillsFactory:
     """Opens workspaces for one test, on `skills_root` where no roots are given. They are closed after the test.
 
-    `leak_check` is told of all roots, to look whether something of them is left behind.
+    `leak_check` is told of all roots and listeners, to look whether something of them is left behind.
     """
 
     def __init__(self, skills_root: SkillsRoot, leak_check: LeakCheck, stack: ExitStack) -> None:
@@ -85,6 +85,7 @@ class SkillsFactory:
         resolved = resolve_roots(roots or (self._skills_root,))
         self._leak_check.roots.extend(root.path for root in resolved)
         engine = Engine(settings)
+        engine.callers = self._leak_check.callers
         workspace = ExpectingWorkspace(engine, resolved, name=name, eligible=eligible, on_close=engine.close)
         self._stack.callback(workspace.close)
         workspace.start()
