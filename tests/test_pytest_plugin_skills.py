@@ -91,6 +91,13 @@ def test_the_second_skill_of_a_name_fails_and_is_looked_into(root: SkillsRoot, r
     assert [line.rpartition(" ")[2] for line in findings(done)] == ["[shadowed]", "[broken-link]", "[broken-script]"]
 
 
+def test_a_field_of_another_kind_is_told_at_its_line(root: SkillsRoot, run: Run) -> None:
+    root.write("pdf/SKILL.md", "---\nname: pdf\ndescription: x\nlicense: [MIT]\n---\n")
+    assert [line.rpartition(": ")[0] for line in findings(run("--skills=skills"))] == [
+        "skills/pdf/SKILL.md:4: license must be text"
+    ]
+
+
 def test_a_link_that_no_file_can_be_called_is_told(root: SkillsRoot, run: Run) -> None:
     root.add("pdf", body=f"[long]({'x' * 300}) [empty](a%00b)\n")
     done = run("--skills=skills")
