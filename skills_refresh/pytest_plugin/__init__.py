@@ -82,7 +82,7 @@ def skills_root(tmp_path: Path) -> SkillsRoot:
 @pytest.fixture
 def skills_factory(request: pytest.FixtureRequest, skills_root: SkillsRoot) -> Iterator[SkillsFactory]:
     """A function that opens workspaces like `skills`, on given roots and settings. After the test they are closed, and
-    threads, descriptors and kernel watches that are left behind are an error."""
+    kernel watches, files of skills and listeners that are left behind are an error."""
     from .leaks import LeakCheck
     from .workspaces import SkillsFactory
 
