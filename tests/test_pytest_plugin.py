@@ -70,11 +70,32 @@ def test_nothing_is_left_of_a_removed_skill(skills_root: SkillsRoot) -> None:
 def test_a_skill_that_is_not_there_cannot_be_edited(skills_root: SkillsRoot) -> None:
     (skills_root.path / "pdf").mkdir()
     for call in (skills_root.edit, skills_root.remove, skills_root.break_):
-        with pytest.raises(FileNotFoundError, match=r"pdf/SKILL\.md"):
+        with pytest.raises(FileNotFoundError, match=r"there is no skill 'pdf'.*pdf/SKILL\.md"):
             call("pdf")
-    with pytest.raises(FileNotFoundError, match=r"pdf/SKILL\.md"):
+    with pytest.raises(FileNotFoundError, match=r"there is no skill 'pdf'.*pdf/SKILL\.md"):
         skills_root.rename("pdf", "docx")
     assert (skills_root.path / "pdf").is_dir()
+
+
+def test_no_skill_is_renamed_onto_another(skills_root: SkillsRoot) -> None:
+    skills_root.add("pdf")
+    skills_root.add("docx")
+    for name in ("docx", "pdf"):
+        with pytest.raises(FileExistsError, match=f"/{name} exists; remove it first"):
+            skills_root.rename("pdf", name)
+    assert list(scan(skills_root).snapshot.skills) == ["docx", "pdf"]
+
+
+@pytest.mark.parametrize("name", ["../x", "", ".", "a/../../x", "/x"])
+def test_nothing_is_written_out_of_the_root(skills_root: SkillsRoot, name: str) -> None:
+    skills_root.add("pdf")
+    for call in (skills_root.add, skills_root.edit, skills_root.remove, lambda to: skills_root.rename("pdf", to)):
+        with pytest.raises(ValueError, match="does not lie below"):
+            call(name)
+    with pytest.raises(ValueError, match="does not lie below"):
+        skills_root.edit("pdf", files={"../../x": "y"})
+    assert list(skills_root.path.parent.iterdir()) == [skills_root.path]
+    assert list(scan(skills_root).snapshot.skills) == ["pdf"]
 
 
 # -- expectations -----------------------------------------------------------------------------------------------------
@@ -208,6 +229,11 @@ def test_a_kind_or_an_aspect_that_does_not_exist_is_refused(skills: ExpectingWor
         skills.expect_no_change(aspects={"body"})  # type: ignore[arg-type]  # as a test without types would
 
 
+def test_aspects_that_are_one_text_are_refused(skills: ExpectingWorkspace) -> None:
+    with pytest.raises(TypeError, match=r"give a set, such as \{'instructions'\}"):
+        skills.expect_change(aspects="instructions")  # type: ignore[arg-type]  # as a test without types would
+
+
 # -- workspaces -------------------------------------------------------------------------------------------------------
 
 
@@ -231,3 +257,5 @@ def test_the_factory_opens_workspaces_on_other_roots_and_settings(
     both.close()
     with pytest.raises(ConfigError, match="not a gitignore pattern"):
         skills_factory(settings=Settings(exclude=("a/**b\\",)))
+    with pytest.raises(TypeError, match=r"is no root; give each as an argument of its own"):
+        skills_factory([other, skills_root])  # type: ignore[arg-type]  # as a test without types would

@@ -62,7 +62,9 @@ FILES: dict[str, tuple[str, bytes, int | None]] = {
     "YAML": ("a.yaml", b"a: !Ref b\n---\nc: *d\n", None),
     "YAML with an error": ("a.yml", b"a: 1\nb: [\n", 3),
     "YAML with a control character": ("a.yml", b"a: \x01\n", 0),
-    "a template": ("a.yaml", b"{{- if .x }}\na: [\n{{- end }}\n", None),
+    "YAML nested too deeply": ("a.yml", b"a:\n " + b"[" * 1_000 + b"]" * 1_000, 0),
+    "Python with what could be a blank of a template": ("run.py", b"print(f'{{x}}'\n", 1),
+    "JSON that may hold comments": ("tsconfig-strict.json", b"{ // comment\n}", None),
     "what is not looked into": ("a.js", b"if (", None),
     "what has no extension": ("Makefile", b"\0", None),
 }

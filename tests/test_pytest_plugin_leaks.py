@@ -35,7 +35,7 @@ def test_an_engine_that_was_not_closed_is_an_error(pytester: pytest.Pytester, mo
         def test_it(skills, skills_root):
             opened.append(watch(skills_root).start())
 
-        def test_the_next_one(skills):
+        def test_the_next_one():
             opened[0].close()
         """,
     )
@@ -65,7 +65,7 @@ def test_a_file_of_a_skill_that_is_still_open_is_an_error(
         def test_it(skills, skills_root):
             left.append(os.open(skills_root.add("pdf") / "SKILL.md", os.O_RDONLY))
 
-        def test_the_next_one(skills):
+        def test_the_next_one():
             os.close(left[0])
         """,
     )
@@ -104,7 +104,8 @@ def test_a_listener_that_never_returns_is_named(pytester: pytest.Pytester, monke
 def test_what_others_open_and_what_was_there_before_is_not_blamed(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A gateway that an earlier fixture closes after the workspace, another library's watches, files elsewhere."""
+    """A gateway that an earlier fixture closes after the workspace, one of the whole module that is made at its first
+    use, another library's watches, files beside the skills."""
     done = run(
         pytester,
         monkeypatch,
@@ -127,10 +128,19 @@ def test_what_others_open_and_what_was_there_before_is_not_blamed(
         @pytest.fixture(scope="module")
         def engine(tmp_path_factory):
             with watch(tmp_path_factory.mktemp("module")) as workspace:
+                workspace.subscribe(lambda change: None)
                 yield workspace
 
-        def test_it(gateway, engine, skills, tmp_path):
+        @pytest.fixture(scope="module")
+        def engine_at_first_use(tmp_path_factory):
+            with watch(tmp_path_factory.mktemp("late")) as workspace:
+                yield workspace
+
+        def test_it(gateway, engine, skills, skills_root, tmp_path, request):
             gateway()
+            request.getfixturevalue("engine_at_first_use")
+            skills_root.add("pdf")
+            others.append(open(skills_root.path / "log", "w"))
             others.append(RustNotify([str(tmp_path)], False, False, 0, False, False))
             others.append(open(tmp_path / "file", "w"))
             threading.Thread(target=over.wait, name="skills of another kind").start()

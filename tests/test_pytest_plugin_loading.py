@@ -89,6 +89,15 @@ def test_a_public_name_that_is_not_there_is_an_attribute_error() -> None:
         plugin.nothing  # noqa: B018 - it raises
 
 
+def test_every_pytest_can_load_its_hooks() -> None:
+    """Pluggy before 1.2, which pytest 7 may have, refuses wrappers of the new form, and with them the whole run."""
+    import skills_refresh.pytest_plugin as plugin
+
+    options = [getattr(hook, "pytest_impl", {}) for name, hook in vars(plugin).items() if name.startswith("pytest_")]
+    assert len(options) == 3
+    assert not any(option.get("wrapper") for option in options)
+
+
 @pytest.mark.skipif(importlib.util.find_spec("hatchling") is None, reason="needs hatchling to build a wheel")
 def test_an_installed_wheel_brings_the_plugin(tmp_path: Path) -> None:
     """In an environment of its own, which finds the dependencies where this one has them."""

@@ -91,6 +91,13 @@ def test_the_second_skill_of_a_name_fails_and_is_looked_into(root: SkillsRoot, r
     assert [line.rpartition(" ")[2] for line in findings(done)] == ["[shadowed]", "[broken-link]", "[broken-script]"]
 
 
+def test_a_field_of_another_kind_is_told_at_its_line(root: SkillsRoot, run: Run) -> None:
+    root.write("pdf/SKILL.md", "---\nname: pdf\ndescription: x\nlicense: [MIT]\n---\n")
+    assert [line.rpartition(": ")[0] for line in findings(run("--skills=skills"))] == [
+        "skills/pdf/SKILL.md:4: license must be text"
+    ]
+
+
 def test_a_link_that_no_file_can_be_called_is_told(root: SkillsRoot, run: Run) -> None:
     root.add("pdf", body=f"[long]({'x' * 300}) [empty](a%00b)\n")
     done = run("--skills=skills")
@@ -166,12 +173,18 @@ def project(root: SkillsRoot, pytester: pytest.Pytester) -> None:
         ("", ["--skills=skills", PDF], [PDF]),
         ("", ["--skills=skills", "skills/team"], [DOCX]),
         ("", ["--skills=skills", "."], [PDF, INNER, DOCX, TEST]),
+        ("", ["--skills=.", "tests"], [TEST, PDF, DOCX]),
+        ("", ["--skills=.", "tests/test_it.py"], [TEST, PDF, DOCX]),
+        ("", ["--skills=.", "skills/pdf/test_pdf.py"], [INNER]),
+        ("", ["--skills=.", "--ignore=skills/pdf", "tests"], [TEST, DOCX]),
         ("", ["--skills=skills", "-k", "docx"], [DOCX]),
         ("", ["--skills=skills", "--deselect", PDF], [DOCX]),
         ("", ["--skills=skills", "--ignore=skills/pdf"], [DOCX]),
         ("", ["--skills=skills", "--ignore=skills/pdf/SKILL.md"], [DOCX]),
         ("", [], [INNER, TEST]),
         ("skills_roots = skills\ntestpaths = tests", [], [TEST, PDF, DOCX]),
+        ("skills_roots = .\ntestpaths = tests", [], [TEST, PDF, DOCX]),
+        ("skills_roots = .\ntestpaths = tests skills/pdf", [], [TEST, PDF, INNER, DOCX]),
         ("skills_roots = skills", [], [PDF, INNER, DOCX, TEST]),
         ("skills_roots = skills", ["tests"], [TEST]),
         ("skills_roots = skills", [PDF], [PDF]),
@@ -210,6 +223,38 @@ def test_a_skill_is_found_where_pytest_would_not_look(root: SkillsRoot, run: Run
     for arguments in ((), ("--skills=.claude/skills", "--skills=skills"), ids):
         done = run("--collect-only", "-q", *arguments)
         assert (collected(done), done.ret) == (ids, pytest.ExitCode.OK)
+
+
+@pytest.mark.parametrize("arguments", [["--ignore=skills/build"], ["--ignore-glob=*/build"], []])
+def test_what_is_left_out_by_name_stays_left_out(root: SkillsRoot, run: Run, arguments: list[str]) -> None:
+    """Though a name such as `build` does not hide a skill."""
+    root.add("build")
+    if not arguments:
+        root.write("conftest.py", "collect_ignore = ['build']\n")
+    assert collected(run("--collect-only", "-q", "--skills=skills", ".", *arguments)) == []
+
+
+@pytest.mark.parametrize("init", [{}, {"__init__.py": ""}], ids=["no package", "package"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_a_root_keeps_its_own_fixtures(root: SkillsRoot, run: Run, init: dict[str, str], broken: bool) -> None:
+    """A run that goes through it finds there what it finds without us, and the problems of the root."""
+    root.add("pdf", files={"test_it.py": "def test_it(own, request): assert request.node.getparent(own)\n", **init})
+    kind = "Package" if init else "Dir"
+    root.write("conftest.py", f"import pytest\n@pytest.fixture\ndef own(): return pytest.{kind}\n")
+    for name, content in init.items():
+        root.write(name, content)
+    if broken:
+        (root.path / "gone").symlink_to("nowhere")
+    run("--skills=skills", ".").assert_outcomes(passed=2, failed=int(broken))
+
+
+def test_a_root_without_skills_is_named(root: SkillsRoot, run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_it(): pass")
+    done = run("--skills=skills", ".")
+    done.assert_outcomes(passed=1)
+    done.stdout.fnmatch_lines([f"no skills below {root.path}"])
+    root.add("pdf")
+    run("--skills=skills", ".").stdout.no_fnmatch_line("no skills below *")
 
 
 def test_a_root_may_lie_elsewhere_and_be_a_skill_itself(run: Run, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -267,6 +312,28 @@ def test_workers_of_xdist_collect_the_same(
     done = run_apart(pytester, monkeypatch, "-p", "xdist", "-n", "2", "--skills=skills")
     done.assert_outcomes(passed=7, failed=1)
     done.stdout.fnmatch_lines(["skills/skill-3/SKILL.md:1: *unclosed-frontmatter]"])
+
+
+@pytest.mark.usefixtures("project")
+@pytest.mark.parametrize(
+    ("ini", "arguments", "expected"),
+    [
+        ("skills_roots = skills\ntestpaths = tests", [], {TEST, PDF, DOCX}),
+        ("", ["--skills=skills", "tests"], {TEST, PDF, DOCX}),
+        ("", ["--skills=skills"], {PDF, DOCX}),
+    ],
+)
+def test_workers_of_xdist_collect_what_one_process_does(
+    pytester: pytest.Pytester,
+    monkeypatch: pytest.MonkeyPatch,
+    ini: str,
+    arguments: list[str],
+    expected: set[str],
+) -> None:
+    pytest.importorskip("xdist")
+    pytester.makeini(f"[pytest]\n{ini}\n")
+    done = run_apart(pytester, monkeypatch, "-p", "xdist", "-n", "2", "-rA", *arguments)
+    assert {line.removeprefix("PASSED ") for line in done.outlines if line.startswith("PASSED ")} == expected
 
 
 @pytest.mark.parametrize(

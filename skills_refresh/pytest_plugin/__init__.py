@@ -82,7 +82,7 @@ def skills_root(tmp_path: Path) -> SkillsRoot:
 @pytest.fixture
 def skills_factory(request: pytest.FixtureRequest, skills_root: SkillsRoot) -> Iterator[SkillsFactory]:
     """A function that opens workspaces like `skills`, on given roots and settings. After the test they are closed, and
-    threads, descriptors and kernel watches that are left behind are an error."""
+    kernel watches, files of skills and listeners that are left behind are an error."""
     from .leaks import LeakCheck
     from .workspaces import SkillsFactory
 
@@ -97,10 +97,13 @@ def skills(skills_factory: SkillsFactory) -> ExpectingWorkspace:
     return skills_factory()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
-    """Looks for what is left behind when every fixture of the test is gone, whichever was there first."""
-    yield
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Looks for what is left behind when every fixture of the test is gone, whichever was there first.
+
+    Not as a wrapper: the new form of these would break every run with a pluggy before 1.2, and the old one may not
+    raise.
+    """
     if _LEAK_CHECK in item.stash:
         left = item.stash[_LEAK_CHECK].settled()
         if left:

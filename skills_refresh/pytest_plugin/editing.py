@@ -5,10 +5,12 @@ Files are written whole, by renaming, as editors do, so that no test depends on 
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..escaping import printable
 from ..filters import SKILL_FILE
 from ..freezing import plain
 from ..frontmatter import parse_frontmatter
@@ -21,7 +23,8 @@ class SkillsRoot:
     """A directory of skills at `path`, which is made where it does not exist. Can be given wherever a path can.
 
     A skill is named by its directory relative to the root, such as `"pdf"` or `"team/pdf"`. Methods that need a skill
-    raise `FileNotFoundError` where there is none. Not for several threads at once on one skill.
+    raise `FileNotFoundError` where there is none, and those that write `ValueError` for a path that leads out of the
+    root. Not for several threads at once on one skill.
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +46,7 @@ class SkillsRoot:
         files: Mapping[str, str | bytes] | None = None,
     ) -> Path:
         """Writes the skill `name` and returns its directory. `files` are contents by path relative to that."""
-        directory = self.path / name
+        directory = self._inside(name)
         self.write(f"{name}/{SKILL_FILE}", skill_text(directory.name, description, body))
         self._write_files(name, files)
         return directory
@@ -61,7 +64,7 @@ class SkillsRoot:
         A new body leaves every byte of the frontmatter as it is, and a new description every byte of the body. A
         `SKILL.md` that cannot be loaded is written anew, with what `add` would write for what is not given.
         """
-        directory = self.path / name
+        directory = self._skill(name)
         source = (directory / SKILL_FILE).read_bytes()
         if description is not None or body is not None:
             self.write(f"{name}/{SKILL_FILE}", _edited(source, directory.name, description, body))
@@ -75,9 +78,14 @@ class SkillsRoot:
     def rename(self, name: str, new_name: str) -> Path:
         """Gives the skill `name` another directory, and its `SKILL.md` the name of that; returns the directory.
 
-        It is gone from the old place before it appears, whole, at the new one.
+        It is gone from the old place before it appears, whole, at the new one. Raises `FileExistsError` where something
+        is there already.
         """
-        taken_out, directory = self._take_out(name), self.path / new_name
+        self._skill(name)
+        directory = self._inside(new_name)
+        if directory.exists():
+            raise FileExistsError(f"{printable(str(directory))} exists; remove it first, or take another name")
+        taken_out = self._take_out(name)
         skill_file = taken_out / SKILL_FILE
         skill_file.write_bytes(_renamed(skill_file.read_bytes(), directory.name))
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -88,13 +96,12 @@ class SkillsRoot:
 
         Returns its path. The problem is `unclosed-frontmatter`; `edit` mends it.
         """
-        directory = self.path / name
-        (directory / SKILL_FILE).stat()  # raises where there is no skill
+        directory = self._skill(name)
         return self.write(f"{name}/{SKILL_FILE}", f"---\nname: {directory.name}\ndescr")
 
     def write(self, relative: str, content: str | bytes) -> Path:
         """Writes any file below the root, with the directories above it; returns its path."""
-        path = self.path / relative
+        path = self._inside(relative)
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(f".{path.name}.tmp")
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
@@ -106,9 +113,24 @@ class SkillsRoot:
 
     def _take_out(self, name: str) -> Path:
         """Hides the directory of the skill `name`, by one renaming, and returns where it is now."""
-        directory = self.path / name
-        (directory / SKILL_FILE).stat()  # raises where there is no skill
+        directory = self._skill(name)
         return directory.rename(directory.with_name(f".{directory.name}.tmp"))
+
+    def _skill(self, name: str) -> Path:
+        """The directory of the skill `name`, which must be there."""
+        directory = self._inside(name)
+        if not (directory / SKILL_FILE).exists():
+            raise FileNotFoundError(
+                f"there is no skill {name!r}: add it first; {directory / SKILL_FILE} does not exist"
+            )
+        return directory
+
+    def _inside(self, relative: str) -> Path:
+        """The path below the root that is called so. Links are not looked at: a test may have made them on purpose."""
+        path = Path(os.path.abspath(self.path / relative))
+        if Path(os.path.abspath(self.path)) not in path.parents:
+            raise ValueError(f"{relative!r} does not lie below {self.path}; give a path relative to that")
+        return path
 
 
 def skill_text(name: str, description: str = _DESCRIPTION, body: str = _BODY) -> str:

@@ -48,9 +48,12 @@ class Wanted(NamedTuple):
 
     @classmethod
     def named(cls, skill: str | None, kind: Kind | None, aspects: Collection[Aspect] | None) -> Wanted:
-        """Raises `ValueError` for a kind or an aspect that there is none of, and that would never come."""
+        """Raises `ValueError` for a kind or an aspect that there is none of, and that would never come; `TypeError` for
+        aspects that are one text."""
         if kind not in _KINDS:
             raise ValueError(f"kind {kind!r}: no change is of it; name added, changed or removed")
+        if isinstance(aspects, str):
+            raise TypeError(f"aspects {aspects!r}: one change may have several; give a set, such as {{{aspects!r}}}")
         unknown = set(aspects or ()).difference(ASPECTS)
         if unknown:
             raise ValueError(f"aspects {sorted(unknown)}: no change has them; name some of {', '.join(ASPECTS)}")

@@ -27,8 +27,10 @@ _BASH_TIMEOUT_S = 10.0
 _BASH_LINE = re.compile(r"line ([0-9]+): (.*)")
 _TOML_LINE = re.compile(r"\(at line ([0-9]+)")
 _SHELLS = re.compile(rb"#!.*\b(?:ba|da|k)?sh\b")
-# A template becomes what it is called when its blanks are filled in.
-_TEMPLATE = re.compile(rb"\{\{|\{%|<%")
+# PyYAML and its libyaml take time that grows with the square of the nesting: 19 s for 100 kB of brackets.
+_MAX_YAML_DEPTH = 100
+# JSON in name alone: TypeScript reads comments and trailing commas in its settings, and people write them there.
+_NO_JSON = re.compile(r"[jt]sconfig\b.*\.json", re.IGNORECASE)
 
 
 class Broken(NamedTuple):
@@ -40,9 +42,9 @@ class Broken(NamedTuple):
 
 def why_broken(name: str, content: bytes) -> Broken | None:
     """Why `content` is not what the file name `name` says; None where it is, or where nobody here can tell."""
-    check = _CHECKS.get(PurePath(name).suffix.lower())
-    broken = None if check is None else check(content)
-    return None if broken is None or _TEMPLATE.search(content) else broken
+    path = PurePath(name)
+    check = None if _NO_JSON.fullmatch(path.name) else _CHECKS.get(path.suffix.lower())
+    return None if check is None else check(content)
 
 
 def _why_no_python(content: bytes) -> Broken | None:
@@ -98,10 +100,13 @@ def _why_no_toml(content: bytes) -> Broken | None:
 def _why_no_yaml(content: bytes) -> Broken | None:
     import yaml
 
+    depth = 0
     try:
         # Events alone: tags that only some program knows are fine, and aliases are not unfolded.
-        for _ in yaml.parse(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-            pass
+        for event in yaml.parse(content, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _MAX_YAML_DEPTH:
+                return Broken("is no YAML that programs read: it is nested too deeply", None)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         return Broken(f"is no YAML: {error.problem or error.context}", None if mark is None else mark.line + 1)

@@ -57,7 +57,8 @@ def _line_of(item: Problem, source: bytes) -> int:
     named = _LINE_IN_MESSAGE.match(item.message)
     if named:
         return int(named[1])
-    field = _FIELDS.get(item.code)
+    # The message of an invalid field begins with its name.
+    field = item.message.partition(" ")[0].encode() if item.code == "invalid-field" else _FIELDS.get(item.code)
     found = re.search(rb"^" + field + rb"[ \t]*:", source, re.MULTILINE) if field else None
     return source.count(b"\n", 0, found.start()) + 1 if found else 1
 

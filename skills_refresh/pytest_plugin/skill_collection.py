@@ -1,45 +1,26 @@
 """The skills as nodes of pytest's tree: `DIR/pdf/SKILL.md::pdf`.
 
-Where pytest comes through a directory anyway, `SKILL.md` is one more file that it collects. A root that was added for
-its skills' sake, and a directory that pytest would pass by (`.claude`, or a skill called `build`), is collected for
-skills alone: to check them must not run what else lies there.
+Where pytest comes through a directory anyway, its node stays what pytest makes it, and `SKILL.md` is one more file that
+it collects. A root that it does not come to, and a directory that it would pass by (`.claude`, or a skill called
+`build`), is collected for skills alone: to check them must not run what else lies there.
 """
 
 from __future__ import annotations
 
 import fnmatch
+import os
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
+from ..escaping import printable
 from ..filters import SKILL_FILE
 from ..problems import Problem
 from .skill_checks import Finding
 from .skill_items import SkillFile, SkillItem
 from .skill_scan import FoundSkill, FoundSkills
-
-_ROOTS, _ONLY_SKILLS = "skills_refresh_roots", "skills_refresh_only_skills"
-
-
-class Worker(Protocol):
-    """What pytest-xdist calls a node."""
-
-    workerinput: dict[str, list[str]]
-
-
-class RootDirectory(pytest.Directory):
-    """A root that pytest has come to by itself: all that pytest finds there, and the problems of the root."""
-
-    collection: SkillCollection
-
-    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        """Collects what the node that pytest would have made here collects; that class is final."""
-        assert isinstance(self.parent, pytest.Collector)
-        yield from self.collection.root_item(self)
-        yield from pytest.Dir.from_parent(self.parent, path=self.path).collect()
 
 
 class OnlySkills(pytest.File):
@@ -58,32 +39,32 @@ class OnlySkills(pytest.File):
         if self.path in self.collection.skills and not ignores(collection_path=path, config=self.config):
             yield self.collection.skill_file(self, path)
         for child in self.collection.on_the_way_from(self.path):
-            if not ignores(collection_path=child, config=self.config):
+            if child not in self.collection.paths and not ignores(collection_path=child, config=self.config):
                 yield self.collection.only_skills(self, child)
 
 
 class SkillCollection:
-    """The plugin that is registered where `roots` are named. `scan` looks at one, when the first hook needs it; below
-    the directories `only_skills` nothing else is collected."""
+    """The plugin that is registered where `roots` are named. `scan` looks at one, when it is first needed.
+
+    `wanted` are the roots whose skills this run should check, and `paths` what pytest collects by itself. Where those
+    were `chosen` for this run, one that leads into a root stands for all of it.
+    """
 
     def __init__(
-        self, roots: Iterable[Path], scan: Callable[[Path], FoundSkills], *, only_skills: Iterable[Path]
+        self,
+        roots: Iterable[Path],
+        scan: Callable[[Path], FoundSkills],
+        *,
+        wanted: Iterable[Path],
+        paths: Iterable[Path],
+        chosen: bool,
     ) -> None:
         self._roots = tuple(roots)
         self._scan = scan
-        self._only_skills = set(only_skills)
-
-    @staticmethod
-    def of_controller(workerinput: dict[str, list[str]]) -> tuple[list[Path], list[Path]]:
-        """In a worker of pytest-xdist: the controller's `roots` and `only_skills`. Its paths are the controller's with
-        those that were added, so it could not find out by itself which these are."""
-        return [Path(root) for root in workerinput[_ROOTS]], [Path(root) for root in workerinput[_ONLY_SKILLS]]
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: Worker) -> None:
-        """Tells a worker of pytest-xdist what `of_controller` asks for."""
-        node.workerinput[_ROOTS] = [str(root) for root in self._roots]
-        node.workerinput[_ONLY_SKILLS] = [str(root) for root in self._only_skills]
+        self._wanted = tuple(wanted)
+        self.paths = frozenset(paths)
+        self._chosen = chosen
+        self._only_skills: set[Path] = set()
 
     @cached_property
     def _found(self) -> dict[Path, FoundSkills]:
@@ -113,7 +94,7 @@ class SkillCollection:
         """The directories directly in `directory` that are skills or lead to some, sorted."""
         return sorted(self._ways.get(directory, ()))
 
-    def root_item(self, parent: RootDirectory | OnlySkills) -> Iterator[SkillItem]:
+    def root_item(self, parent: pytest.Collector) -> Iterator[SkillItem]:
         """An item with the problems of the root at `parent` that belong to none of its skills, if there are any."""
         problems = self._root_problems.get(parent.path)
         if problems:
@@ -131,16 +112,48 @@ class SkillCollection:
         node.collection = self
         return node
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> OnlySkills | RootDirectory | None:
-        """Makes nodes of roots, and of what pytest would have passed by."""
-        if path in self._only_skills:
-            return self.only_skills(parent, path)
-        if path not in self._roots:
-            return None
-        node: RootDirectory = RootDirectory.from_parent(parent, path=path)
-        node.collection = self
-        return node
+    def _roots_to_add(self) -> list[Path]:
+        """The roots that are wanted and that pytest does not come to by itself."""
+        return [
+            root
+            for root in self._wanted
+            if not any(root.is_relative_to(path) for path in self.paths)
+            and not any(root != other and root.is_relative_to(other) for other in self._wanted)
+            and not (self._chosen and any(self._leads_into(root, path) for path in self.paths))
+        ]
+
+    def _leads_into(self, root: Path, path: Path) -> bool:
+        """Whether `path` is, holds or lies in a skill of the root. That of tests which lie in a root beside its skills
+        does not."""
+        return path.is_relative_to(root) and (
+            path in self._ways or not self.skills.keys().isdisjoint((path, *path.parents))
+        )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_make_collect_report(
+        self, collector: pytest.Collector
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+        """Puts the roots beside the paths of the session, and the item of a root beside what pytest finds in it.
+
+        Not by way of `config.args`: pytest would make nodes of the directories above, and the workers of pytest-xdist
+        would not hear of it.
+        """
+        report = yield
+        if isinstance(collector, pytest.Session):
+            report.result += [self.only_skills(collector, root) for root in self._roots_to_add()]
+        elif isinstance(collector, pytest.Directory):
+            report.result[:0] = self.root_item(collector)
+        return report
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Names the roots in which there was nothing to check, for a run of other tests is green all the same."""
+        for root in self._wanted:
+            if not self._found[root].skills:
+                terminalreporter.write_line(f"no skills below {printable(str(root))}", yellow=True)
+
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> OnlySkills | None:
+        """Makes nodes of what pytest would have passed by."""
+        return self.only_skills(parent, path) if path in self._only_skills else None
 
     def pytest_collect_file(self, file_path: Path, parent: pytest.Collector) -> SkillFile | None:
         """Makes nodes of the `SKILL.md` files that pytest comes to by itself."""
@@ -159,7 +172,23 @@ class SkillCollection:
             not ignored
             or not any(fnmatch.fnmatch(collection_path.name, pattern) for pattern in patterns)
             or not (collection_path in self._ways or collection_path in self.skills)
+            or _is_left_out_by_name(collection_path, config)
         ):
             return ignored
         self._only_skills.add(collection_path)
         return None
+
+
+def _is_left_out_by_name(path: Path, config: pytest.Config) -> bool:
+    """Whether `--ignore`, `--ignore-glob`, or `collect_ignore` or `collect_ignore_glob` of a `conftest.py` names it."""
+    base = config.invocation_params.dir
+    paths = [base / given for given in config.getoption("ignore") or ()]
+    globs = [base / given for given in config.getoption("ignore_glob") or ()]
+    for plugin in config.pluginmanager.get_plugins():
+        file = Path(getattr(plugin, "__file__", None) or "")
+        if file.name == "conftest.py":
+            paths += [file.parent / given for given in getattr(plugin, "collect_ignore", None) or ()]
+            globs += [file.parent / given for given in getattr(plugin, "collect_ignore_glob", None) or ()]
+    return path in map(Path, map(os.path.abspath, paths)) or any(
+        fnmatch.fnmatch(str(path), str(glob)) for glob in globs
+    )

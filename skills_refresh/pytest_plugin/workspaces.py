@@ -61,7 +61,7 @@ class ExpectingWorkspace(Workspace):
 class SkillsFactory:
     """Opens workspaces for one test, on `skills_root` where no roots are given. They are closed after the test.
 
-    `leak_check` is told of all roots, to look whether something of them is left behind.
+    `leak_check` is told of all roots and listeners, to look whether something of them is left behind.
     """
 
     def __init__(self, skills_root: SkillsRoot, leak_check: LeakCheck, stack: ExitStack) -> None:
@@ -78,10 +78,14 @@ class SkillsFactory:
     ) -> ExpectingWorkspace:
         """A started workspace on `roots`, earlier ones before later ones, with an engine of its own, as `watch` makes
         it from the same arguments. It may be closed before the test ends. Raises `ConfigError` for settings that make
-        no sense."""
+        no sense, `TypeError` for what is no root."""
+        for root in roots:
+            if not isinstance(root, (str, PathLike, Root)):
+                raise TypeError(f"{root!r} is no root; give each as an argument of its own, as in skills_factory(a, b)")
         resolved = resolve_roots(roots or (self._skills_root,))
         self._leak_check.roots.extend(root.path for root in resolved)
         engine = Engine(settings)
+        engine.callers = self._leak_check.callers
         workspace = ExpectingWorkspace(engine, resolved, name=name, eligible=eligible, on_close=engine.close)
         self._stack.callback(workspace.close)
         workspace.start()
