@@ -124,13 +124,15 @@ class EngineLoop:
         """Compares the roots of `workspace` with the disk by `stat` alone; with `read_all`, by listing them anew, and
         asks its checks of eligibility again."""
         publisher = self.attachments.publisher_of(workspace)
-        self._compare(publisher.roots, reason, read_all=read_all, ask_again=[publisher] if read_all else [])
+        if read_all:
+            publisher.ask_again()
+        self._compare(publisher.roots, reason, read_all=read_all, publishers=[publisher])
 
     def bump(self, reason: Reason) -> None:
         """Lists all roots anew, and asks all checks of eligibility again."""
         self.attachments.answers.forget_all()
         roots, publishers = tuple(self._reconciler.roots.values()), self._audience.publishers()
-        self._compare(roots, reason, read_all=True, ask_again=publishers)
+        self._compare(roots, reason, read_all=True, publishers=publishers)
 
     def invalidate(self, workspace: Workspace) -> None:
         """Asks the checks of eligibility of `workspace` again about every skill, and publishes if an answer differs."""
@@ -143,16 +145,14 @@ class EngineLoop:
         return files_digest([watched.tree for watched in self.attachments.publisher_of(workspace).roots])
 
     def _compare(
-        self, roots: Collection[WatchedRoot], reason: Reason, *, read_all: bool, ask_again: Collection[Publisher]
+        self, roots: Collection[WatchedRoot], reason: Reason, *, read_all: bool, publishers: Collection[Publisher]
     ) -> None:
         for watched in roots:
             self._reconciler.audit(watched)
             if read_all:
                 self._reconciler.rescan(watched)
-        for publisher in ask_again:
-            publisher.ask_again()
         self._catch_up(reason)
-        for publisher in ask_again:  # those whom nothing else concerned
+        for publisher in publishers:  # those whom nothing but another answer of a check concerns
             publisher.publish({}, reason)
         failing = next((watched for watched in roots if watched.failing), None)
         if failing is not None:
