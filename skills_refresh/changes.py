@@ -74,9 +74,10 @@ def _aspects_of(skill: Skill) -> tuple[Aspect, ...]:
 
 
 def _difference(was: Skill, now: Skill) -> tuple[tuple[Aspect, ...], tuple[Path, ...]]:
-    moved = was.location != now.location
+    # Without making paths where none is told: a turn of an agent waits for this, and they took half of it.
+    moved = was.relative_location != now.relative_location or was.root != now.root
     aspects: list[Aspect] = []
-    if moved or was.source[: was.body_offset] != now.source[: now.body_offset] or was.root != now.root:
+    if moved or was.source[: was.body_offset] != now.source[: now.body_offset]:
         aspects.append("catalog")
     if was.source[was.body_offset :] != now.source[now.body_offset :]:
         aspects.append("instructions")
@@ -85,9 +86,9 @@ def _difference(was: Skill, now: Skill) -> tuple[tuple[Aspect, ...], tuple[Path,
         aspects.append("files")
     if moved:
         return tuple(aspects), tuple(sorted({*_paths(was, was.files), *_paths(now, now.files)}))
-    paths = {now.directory / path for path in differing}
+    paths = [now.directory / path for path in differing]
     if was.source != now.source:
-        paths.add(now.location)
+        paths.append(now.location)
     return tuple(aspects), tuple(sorted(paths))
 
 
