@@ -10,11 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Generic, TypeVar
 
 from ..escaping import printable
+from ..layered import differing_names
 from ..model import Skill, Snapshot
 from ..workspace import Workspace
 
@@ -45,16 +47,26 @@ class ConvertedSkills(Generic[Converted]):
         snapshot = self._workspace.snapshot
         held = self._held
         if held is None or held.snapshot is not snapshot:
-            self._held = held = self._converted(snapshot, {} if held is None else held.by_skill)
+            self._held = held = self._converted(snapshot, held)
         return held.by_name
 
-    def _converted(self, snapshot: Snapshot, known: Mapping[Skill, Converted | None]) -> _Held[Converted]:
-        by_skill = {
-            skill: known[skill] if skill in known else self._convert_or_refuse(skill)
-            for skill in snapshot.skills.values()
-        }
-        by_name = {skill.name: made for skill, made in by_skill.items() if made is not None}
-        return _Held(snapshot, by_skill, MappingProxyType(by_name))
+    def _converted(self, snapshot: Snapshot, held: _Held[Converted] | None) -> _Held[Converted]:
+        """What `held` is after the skills that differ were converted: the others, and there may be a thousand, are not
+        looked at."""
+        known = {} if held is None else held.every
+        every = dict(known)
+        names = snapshot.skills if held is None else differing_names(held.snapshot.skills, snapshot.skills)
+        for name in names:
+            skill = snapshot.skills.get(name)
+            if skill is None:
+                every.pop(name, None)
+            else:
+                every[name] = self._convert_or_refuse(skill)
+        if not known.keys() >= every.keys():
+            every = dict(sorted(every.items(), key=itemgetter(0)))
+        return _Held(
+            snapshot, every, MappingProxyType({name: made for name, made in every.items() if made is not None})
+        )
 
     def _convert_or_refuse(self, skill: Skill) -> Converted | None:
         if not _is_utf8(str(skill.location)):
@@ -71,10 +83,10 @@ class ConvertedSkills(Generic[Converted]):
 
 @dataclass(frozen=True)
 class _Held(Generic[Converted]):
-    """What was made of one snapshot: swapped as a whole, so that no reader sees half of it."""
+    """What was made of one snapshot, None for what was refused. Swapped as a whole: no reader sees half of it."""
 
     snapshot: Snapshot
-    by_skill: Mapping[Skill, Converted | None]
+    every: dict[str, Converted | None]
     by_name: Mapping[str, Converted]
 
 

@@ -19,6 +19,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,7 +48,7 @@ _Plugin = tuple[str, Path, Signature | None]
 
 class _Record(NamedTuple):
     """One skill as nanobot lists it. `name` is that of its directory; `skill` is None where a plugin brings it; `line`
-    and `file` are two halves of its line in the summary, between which stands what is missing."""
+    is its line in the summary, and `head` how much of it comes before what is missing."""
 
     skill: Skill | None
     name: str
@@ -58,14 +59,15 @@ class _Record(NamedTuple):
     env: list[str]
     always: bool
     line: str
-    file: str
+    head: int
 
 
 class _Listing(NamedTuple):
     """All skills, in nanobot's order, for one state of the workspace, plugins and disabled skills; and those of them
     that require something, and that belong into every prompt."""
 
-    state: tuple[Mapping[str, _Record], tuple[_Plugin, ...], frozenset[str]]
+    skills: Mapping[str, _Record]
+    others: tuple[tuple[_Plugin, ...], frozenset[str]]
     records: dict[str, _Record]
     demanding: dict[str, _Record]
     always: list[str]
@@ -100,10 +102,11 @@ class SnapshotSkillsLoader(SkillsLoader):
             except ValueError as error:
                 raise ConfigError(str(error)) from None
         self._converted = ConvertedSkills(skills, self._of_workspace)
+        self._plugins_path = os.path.join(self.workspace, "plugins")
         self._last: _Listing | None = None
         self._aliases: tuple[float, dict[str, str]] = (-math.inf, {})
         self._binaries: dict[str, tuple[float, bool]] = {}
-        self._summary: tuple[object, str] = (None, "")
+        self._summary: tuple[_Listing | None, object, str] = (None, None, "")
 
     # -- what nanobot asks ------------------------------------------------------------------------------------------
 
@@ -145,38 +148,39 @@ class SnapshotSkillsLoader(SkillsLoader):
         listing = self._listing()
         relative = workspace is None or workspace == self.workspace or _real(workspace) == _real(self.workspace)
         missing, excluded = self._missing(listing), frozenset(exclude or ())
-        asked = (listing.state, relative, missing, excluded)
-        if self._summary[0] != asked:
-            self._summary = (asked, self._summarized(listing, relative, missing, excluded))
-        return self._summary[1]
+        asked = (relative, missing, excluded)
+        told_of, told, summary = self._summary
+        if told_of is not listing or told != asked:
+            summary = self._summarized(listing, *asked)
+            self._summary = (listing, asked, summary)
+        return summary
 
     # -- how it is answered -----------------------------------------------------------------------------------------
 
     def _listing(self) -> _Listing:
-        state = (self._converted.current(), self._plugins(), self._disabled())
-        if self._last is None or self._last.state != state:
-            self._last = self._listed(*state)
+        skills, others = self._converted.current(), (self._plugins(), self._disabled())
+        if self._last is None or self._last.skills is not skills or self._last.others != others:
+            self._last = self._listed(skills, *others)
         return self._last
 
     def _listed(
         self, skills: Mapping[str, _Record], plugins: tuple[_Plugin, ...], disabled: frozenset[str]
     ) -> _Listing:
-        found: dict[str, dict[str, _Record]] = {"workspace": {}, "plugin": {}, "builtin": {}}
-        for record in sorted(skills.values(), key=_by_name):
-            found[record.source][record.name] = record
+        # One pass over all that there are after the other, and nothing is made for any: an agent waits for this.
+        ordered = sorted(skills.values(), key=attrgetter("name"))
+        records = {record.name: record for record in ordered if record.source == "workspace"}
         for name, path, _ in plugins:
-            if name not in found["workspace"]:
+            if name not in records:
                 file = path.relative_to(_real(self.workspace / "plugins")).as_posix()
                 told = parse_skill_metadata(path.read_text(encoding="utf-8")) or {}
-                found["plugin"][name] = self._record(name, path, "plugin", file, told)
-        records: dict[str, _Record] = {}
-        for listed in found.values():
-            for name, record in listed.items():
-                if name not in disabled:
-                    records.setdefault(name, record)
+                records[name] = self._record(name, path, "plugin", file, told)
+        builtin = {record.name: record for record in ordered if record.source == "builtin"}
+        records.update({name: record for name, record in builtin.items() if name not in records})
+        for name in disabled & records.keys():
+            del records[name]
         demanding = {name: record for name, record in records.items() if record.bins or record.env}
         always = [name for name, record in records.items() if record.always]
-        return _Listing((skills, plugins, disabled), records, demanding, always)
+        return _Listing(skills, (plugins, disabled), records, demanding, always)
 
     def _of_workspace(self, skill: Skill) -> _Record:
         directory, _, file = skill.relative_location.partition("/")
@@ -207,10 +211,10 @@ class SnapshotSkillsLoader(SkillsLoader):
         line = f"- **{name}** — {description if isinstance(description, str) and description else name}"
         entry = {"name": name, "path": str(path), "source": source}
         always = bool(own.get("always") or metadata.get("always"))
-        return _Record(skill, name, source, entry, metadata, bins, env, always, line, f"  `{file}`")
+        return _Record(skill, name, source, entry, metadata, bins, env, always, f"{line}  `{file}`", len(line))
 
     def _plugins(self) -> tuple[_Plugin, ...]:
-        if not os.path.isdir(self.workspace / "plugins"):
+        if not os.path.isdir(self._plugins_path):
             return ()
         found = enabled_agent_plugin_skills(self.workspace)
         return tuple((name, path, signature_or_none(str(path))) for name, path in found)
@@ -252,11 +256,15 @@ class SnapshotSkillsLoader(SkillsLoader):
             "plugin": ("Agent Plugin skills", self.workspace / "plugins", "plugins"),
             "builtin": ("Built-in skills", self.builtin_skills, "skills"),
         }
-        lines: dict[str, list[str]] = {source: [] for source in groups}
-        for name, record in listing.records.items():
-            if name not in exclude:
-                lacks = f" (unavailable: {missing[name]})" if name in missing else ""
-                lines[record.source].append(record.line + lacks + record.file)
+        listed = [record for name, record in listing.records.items() if name not in exclude]
+        lines = {
+            source: [
+                record.line if record.name not in missing else _unavailable(record, missing[record.name])
+                for record in listed
+                if record.source == source
+            ]
+            for source in groups
+        }
         return "\n\n".join(
             "\n".join([f"### {label} (`{shown if relative else _real(root)}`)", *lines[source]])
             for source, (label, root, shown) in groups.items()
@@ -264,8 +272,8 @@ class SnapshotSkillsLoader(SkillsLoader):
         )
 
 
-def _by_name(record: _Record) -> str:
-    return record.name
+def _unavailable(record: _Record, lacks: str) -> str:
+    return f"{record.line[: record.head]} (unavailable: {lacks}){record.line[record.head :]}"
 
 
 def _real(path: Path) -> Path:
