@@ -114,7 +114,8 @@ def see_by_event(text):
 
 write("root/pdf/SKILL.md", "below")
 write("other/pdf/SKILL.md", "above")
-time.sleep(0.1)  # what was written just now is looked at twice, and that would find it
+# What was written just now is looked at twice, and that would find it.
+wait_for(lambda: time.time_ns() - os.stat("other/pdf").st_ctime_ns > 100_000_000)
 with skills_refresh.watch("root") as workspace:
     run({mount})
     {prepare}
