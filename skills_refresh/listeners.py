@@ -146,6 +146,7 @@ class _Subscription:
         self._over: threading.Event | None = None
         self._call: Future[None] | None = None
         self._ended = False
+        self._cancels = False
 
     def deliver(self, change: SkillsChanged) -> None:
         with self._lock:
@@ -166,8 +167,11 @@ class _Subscription:
         with self._lock:
             self._ended = True
             self._queue.clear()
-            call = self._call
-        if call is not None and self._thread is not threading.current_thread() and not _is_on(self._loop):
+            # A listener that ends itself is not cancelled.
+            if self._thread is not threading.current_thread() and not _is_on(self._loop):
+                self._cancels = True
+            call, cancels = self._call, self._cancels
+        if call is not None and cancels:
             call.cancel()
 
     def join(self, timeout: float) -> None:
@@ -213,7 +217,9 @@ class _Subscription:
             waiting.close()
             raise
         with self._lock:
-            self._call = call
+            self._call, cancels = call, self._cancels
+        if cancels:  # it was ended after its coroutine had begun, and before it could be known here
+            call.cancel()
         try:
             call.result()
         finally:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,39 @@ def test_a_coroutine_that_waits_is_cancelled_by_unsubscribing(registry: Listener
         publish(registry, *snapshots(1))
         await asyncio.wait_for(started.wait(), DEADLINE_S)
         await asyncio.to_thread(unsubscribe)
+        await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
+
+    asyncio.run(subscribe_and_wait())
+
+
+def test_a_coroutine_is_cancelled_however_soon_its_listener_is_ended(
+    registry: ListenerRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The coroutine may have begun on its loop before the thread that asked for it knows of the call."""
+    ended, run = threading.Event(), asyncio.run_coroutine_threadsafe
+
+    def run_late(coroutine: Any, loop: asyncio.AbstractEventLoop) -> Any:
+        call = run(coroutine, loop)
+        ended.wait(DEADLINE_S)
+        return call
+
+    monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run_late)
+
+    async def subscribe_and_wait() -> None:
+        started, cancelled = asyncio.Event(), asyncio.Event()
+
+        async def listener(change: SkillsChanged) -> None:
+            started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                cancelled.set()
+
+        unsubscribe = registry.subscribe(listener)
+        publish(registry, *snapshots(1))
+        await asyncio.wait_for(started.wait(), DEADLINE_S)
+        await asyncio.to_thread(unsubscribe)
+        ended.set()
         await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
 
     asyncio.run(subscribe_and_wait())
