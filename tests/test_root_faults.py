@@ -57,8 +57,10 @@ def add_deep(root: SkillsRoot, name: str, text: str = "Do it.\n") -> None:
 def assert_live(workspace: Workspace, path: Path, name: str) -> None:
     """An edit of the skill `name`, in its directory `path`, and one deep inside of it, are seen by their events.
 
-    And there are as many kernel watches as directories: nothing that is gone is still watched.
+    And there are as many kernel watches as directories: nothing that is gone is still watched. That is waited for
+    first: while an instance of watches that nobody needs is merged into others, an edit is found by the look after it.
     """
+    wait_for(lambda: kernel_watches() == sum(health.watched_dirs for health in workspace.health), "as many watches")
     for file, text in (("SKILL.md", skill_text(name, body=f"{next(_edits)}\n")), ("scripts/deep/run.py", "x" * 9)):
         before = (workspace.version, workspace.health[0].last_event)
         SkillsRoot(path).write(file, text + "y" * next(_edits))
