@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -137,24 +137,27 @@ def test_a_coroutine_function_runs_where_no_loop_runs(registry: ListenerRegistry
     wait_for(lambda: versions == [1, 2])
 
 
+async def unsubscribe_while_it_waits(registry: ListenerRegistry, then: Callable[[], None] = lambda: None) -> None:
+    """Ends a coroutine that waits for ever, does `then`, and returns when it was cancelled."""
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def listener(change: SkillsChanged) -> None:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    unsubscribe = registry.subscribe(listener)
+    publish(registry, *snapshots(1))
+    await asyncio.wait_for(started.wait(), DEADLINE_S)
+    await asyncio.to_thread(unsubscribe)
+    then()
+    await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
+
+
 def test_a_coroutine_that_waits_is_cancelled_by_unsubscribing(registry: ListenerRegistry) -> None:
-    async def subscribe_and_wait() -> None:
-        started, cancelled = asyncio.Event(), asyncio.Event()
-
-        async def listener(change: SkillsChanged) -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-
-        unsubscribe = registry.subscribe(listener)
-        publish(registry, *snapshots(1))
-        await asyncio.wait_for(started.wait(), DEADLINE_S)
-        await asyncio.to_thread(unsubscribe)
-        await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
-
-    asyncio.run(subscribe_and_wait())
+    asyncio.run(unsubscribe_while_it_waits(registry))
 
 
 def test_a_coroutine_is_cancelled_however_soon_its_listener_is_ended(
@@ -170,24 +173,7 @@ def test_a_coroutine_is_cancelled_however_soon_its_listener_is_ended(
 
     monkeypatch.setattr(asyncio, "run_coroutine_threadsafe", run_late)
 
-    async def subscribe_and_wait() -> None:
-        started, cancelled = asyncio.Event(), asyncio.Event()
-
-        async def listener(change: SkillsChanged) -> None:
-            started.set()
-            try:
-                await asyncio.Event().wait()
-            finally:
-                cancelled.set()
-
-        unsubscribe = registry.subscribe(listener)
-        publish(registry, *snapshots(1))
-        await asyncio.wait_for(started.wait(), DEADLINE_S)
-        await asyncio.to_thread(unsubscribe)
-        ended.set()
-        await asyncio.wait_for(cancelled.wait(), DEADLINE_S)
-
-    asyncio.run(subscribe_and_wait())
+    asyncio.run(unsubscribe_while_it_waits(registry, ended.set))
 
 
 def test_an_exception_is_logged_with_the_listeners_name_and_counted(
